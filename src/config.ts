@@ -1,0 +1,160 @@
+import { readFileSync } from 'node:fs';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import { UsherError } from './errors.ts';
+
+/** One setting: where it is read from, what it may be, and what it means. docs/config.md is printed from this table. */
+interface Setting<T> {
+  /** Environment variable; the flag and the file's key follow from it (`USHER_DATA` → `--data`, `data`). */
+  readonly env: string;
+  readonly schema: z.ZodType<T>;
+  readonly default: T | undefined;
+  readonly unit?: string;
+  readonly secret?: true;
+  readonly help: string;
+}
+
+const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const yesNo = z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]);
+const list = z.union([z.array(z.string()), z.string().transform((text) => text.split(',').map((part) => part.trim()).filter(Boolean))]);
+
+function setting<T>(s: Setting<T>): Setting<T> {
+  return s;
+}
+
+/** Every setting. An unknown key in a file, or an unknown `USHER_…` variable, is an error that names the nearest. */
+export const settings = {
+  port: setting({ env: 'PORT', schema: whole(0, 65_535), default: 4000, help: 'TCP port of HTTP and WebSocket; 0 takes a free one.' }),
+  host: setting({ env: 'HOST', schema: z.string(), default: '127.0.0.1', help: 'Address to listen on; 0.0.0.0 for all.' }),
+  mode: setting({ env: 'USHER_MODE', schema: z.enum(['development', 'production']), default: 'development', help: 'Development has dev:NAME tokens, GraphiQL, the start page and open CORS for localhost; production has none of them.' }),
+  data: setting({ env: 'USHER_DATA', schema: z.string().min(1), default: '.usher', help: 'Folder of the SQLite file and, in development, of the generated secrets.' }),
+  playbook: setting({ env: 'USHER_PLAYBOOK', schema: z.string().min(1), default: 'playbooks/demo-store', help: 'Folder of the playbook.' }),
+  watch: setting({ env: 'USHER_WATCH', schema: yesNo, default: true, help: 'Reload the playbook when its files change; a broken one is reported and the last good one stays.' }),
+  shards: setting({ env: 'USHER_SHARDS', schema: whole(1, 1024), default: 8, help: 'Number of shards, chosen once for a data folder.' }),
+  secret: setting<string | undefined>({ env: 'USHER_SECRET', schema: z.string().min(32).optional(), default: undefined, secret: true, help: 'Signs visit tokens, at least 32 characters. Development makes one and keeps it in the data folder; production needs it.' }),
+  secretKeys: setting({ env: 'USHER_SECRET_KEYS', schema: list, default: [] as string[], secret: true, help: 'Secret keys for servers, comma-separated, each `usk_…=scope+scope` with the scopes write, read, import, operate.' }),
+  corsOrigins: setting({ env: 'USHER_CORS_ORIGINS', schema: list, default: [] as string[], help: 'Origins whose pages may call Usher. Development also allows http://localhost:* and http://127.0.0.1:*.' }),
+  visitTokenHours: setting({ env: 'USHER_VISIT_TOKEN_HOURS', schema: whole(1, 24 * 365), default: 24 * 30, unit: 'h', help: 'Life of a visit token.' }),
+  maxEventAgeHours: setting({ env: 'USHER_MAX_EVENT_AGE_HOURS', schema: whole(1, 24 * 30), default: 24, unit: 'h', help: 'Older events are refused unless imported.' }),
+  visitorRetentionDays: setting({ env: 'USHER_VISITOR_RETENTION_DAYS', schema: whole(1, 3650), default: 90, unit: 'd', help: 'A visitor without an event for this long is forgotten.' }),
+  logRetentionDays: setting({ env: 'USHER_LOG_RETENTION_DAYS', schema: whole(1, 3650), default: 30, unit: 'd', help: 'Folded records older than this are trimmed from the embedded log.' }),
+  logRetentionMb: setting({ env: 'USHER_LOG_RETENTION_MB', schema: whole(1, 1_000_000), default: 4096, unit: 'MB', help: 'Folded records beyond this size are trimmed from the embedded log, oldest first.' }),
+  slotsDeadlineMs: setting({ env: 'USHER_SLOTS_DEADLINE_MS', schema: whole(1, 10_000), default: 100, unit: 'ms', help: 'personalizedSlots answers with fallbacks after this long (plus waitMs).' }),
+  appendDeadlineMs: setting({ env: 'USHER_APPEND_DEADLINE_MS', schema: whole(10, 60_000), default: 5_000, unit: 'ms', help: 'trackEvent answers UNKNOWN after this long.' }),
+  stopDeadlineMs: setting({ env: 'USHER_STOP_DEADLINE_MS', schema: whole(100, 600_000), default: 10_000, unit: 'ms', help: 'A graceful stop that takes longer is cut off with exit code 1.' }),
+  fastLane: setting({ env: 'USHER_FAST_LANE', schema: yesNo, default: true, help: 'Answer JSON POSTs of queries and mutations straight from node:http; off: everything goes through GraphQL Yoga, with the same answers.' }),
+  logLevel: setting({ env: 'LOG_LEVEL', schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']), default: 'info', help: 'Least level that is logged.' }),
+} as const;
+
+export type SettingName = keyof typeof settings;
+export type Config = { readonly [K in SettingName]: (typeof settings)[K] extends Setting<infer T> ? T : never };
+export interface LoadedConfig {
+  readonly config: Config;
+  /** Where each value came from: `default`, `file usher.yaml`, `env USHER_DATA`, `flag --data`. */
+  readonly origins: { readonly [K in SettingName]: string };
+}
+
+/** `visitTokenHours` → `visit-token-hours`. */
+export function flagOf(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/**
+ * Flag > environment > file > default.
+ * @throws UsherError CONFIG_INVALID, naming the setting, its origin, what was expected and what came
+ */
+export function loadConfig(from: {
+  readonly flags?: Readonly<Record<string, unknown>>;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** A YAML file; read if it is there, required if it was asked for. */
+  readonly file?: { readonly path: string; readonly required: boolean };
+}): LoadedConfig {
+  const names = Object.keys(settings) as SettingName[];
+  const fileValues = from.file === undefined ? {} : readConfigFile(from.file);
+  for (const key of Object.keys(fileValues)) {
+    if (!names.includes(key as SettingName)) throw unknownKey(key, `file ${from.file?.path}`, names);
+  }
+  const variables = names.map((name) => settings[name].env);
+  for (const key of Object.keys(from.env ?? {})) {
+    if (key.startsWith('USHER_') && key !== 'USHER_CONFIG' && key !== 'USHER_SAMPLES' && !key.startsWith('USHER_TEST_') && !variables.includes(key as never)) {
+      throw unknownKey(key, 'the environment', variables);
+    }
+  }
+  const config: Record<string, unknown> = {};
+  const origins: Record<string, string> = {};
+  for (const name of names) {
+    const { env, schema, default: fallback } = settings[name] as Setting<unknown>;
+    const flag = from.flags?.[name];
+    const variable = from.env?.[env];
+    const [value, origin] =
+      flag !== undefined
+        ? [flag, `flag --${flagOf(name)}`]
+        : variable !== undefined && variable !== ''
+          ? [variable, `env ${env}`]
+          : fileValues[name] !== undefined
+            ? [fileValues[name], `file ${from.file?.path}`]
+            : [fallback, 'default'];
+    const parsed = origin === 'default' ? { success: true as const, data: fallback } : schema.safeParse(value);
+    if (!parsed.success) {
+      const expected = parsed.error.issues.map((issue) => issue.message).join('; ');
+      const shown = (settings[name] as Setting<unknown>).secret ? 'a value that is not shown' : JSON.stringify(value);
+      throw new UsherError('CONFIG_INVALID', `${name} (${origin}) is ${shown}: ${expected}`);
+    }
+    config[name] = parsed.data;
+    origins[name] = origin;
+  }
+  return { config: config as Config, origins: origins as LoadedConfig['origins'] };
+}
+
+function readConfigFile(file: { path: string; required: boolean }): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(file.path, 'utf8');
+  } catch (error) {
+    if (!file.required) return {};
+    throw new UsherError('CONFIG_INVALID', `the settings file ${file.path} cannot be read: ${(error as Error).message}`);
+  }
+  let value: unknown;
+  try {
+    value = parseYaml(text);
+  } catch (error) {
+    throw new UsherError('CONFIG_INVALID', `the settings file ${file.path} is not YAML: ${(error as Error).message}`);
+  }
+  if (value === null) return {};
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    throw new UsherError('CONFIG_INVALID', `the settings file ${file.path} must be a map of settings`);
+  }
+  return value as Record<string, unknown>;
+}
+
+function unknownKey(key: string, where: string, known: readonly string[]): UsherError {
+  const near = nearest(key, known);
+  return new UsherError('CONFIG_INVALID', `${key} in ${where} is not a setting${near === null ? '' : `; did you mean ${near}?`}`);
+}
+
+/** The known name with the smallest edit distance, if it is near enough to be a slip; null otherwise. */
+export function nearest(name: string, known: Iterable<string>): string | null {
+  let best: string | null = null;
+  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
+  for (const candidate of known) {
+    const distance = editDistance(name, candidate, bestDistance);
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string, limit: number): number {
+  if (Math.abs(a.length - b.length) >= limit) return limit;
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}

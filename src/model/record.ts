@@ -1,0 +1,104 @@
+import type { JsonObject } from './json.ts';
+
+/** What a browser says about the page it is on. The gateway adds `device`, read from the User-Agent header. */
+export interface PageContext {
+  readonly url?: string;
+  readonly path?: string;
+  readonly title?: string;
+  readonly referrer?: string;
+  /** The page's kind in the playbook's words (`home`, `product`), which slots name in `page`. */
+  readonly page?: string;
+  readonly locale?: string;
+  readonly timeZone?: string;
+  readonly viewport?: string;
+  readonly device?: DeviceKind;
+}
+export type DeviceKind = 'desktop' | 'mobile' | 'tablet' | 'tv' | 'bot';
+
+/**
+ * One line of the log (semantics 1.3); `schema/record.v1.json` is its contract.
+ * Times are integer milliseconds since the Unix epoch.
+ */
+export type UsherRecord = EventRecord | ActivateRecord | TouchedRecord | AdvanceRecord | TickRecord;
+
+interface RecordBase {
+  readonly v: 1;
+  /** Made by the client for an event, by Usher for the rest. */
+  readonly id: string;
+}
+
+export interface EventRecord extends RecordBase {
+  readonly kind: 'event';
+  readonly visitor: string;
+  readonly type: string;
+  readonly properties: JsonObject;
+  /** When it happened, by the client's word, corrected for the client's clock (semantics 3.2). Absent: when it is appended. */
+  readonly at?: number;
+  /** Both or neither (semantics 2.1). */
+  readonly source?: string;
+  readonly sequence?: number;
+  /** Numbers of the same source that will never come. */
+  readonly skipped?: readonly number[];
+  readonly imported?: true;
+  /** How many rules deep this event was emitted; 0 or absent: sent by a client. */
+  readonly depth?: number;
+  /** Position of the failed event that this record corrects. */
+  readonly retryOf?: string;
+  readonly context?: PageContext;
+  /** The gateway's clock when the request arrived: for latency figures only, the fold never reads it. */
+  readonly receivedAt?: number;
+}
+
+/** Switches the shard to another playbook, catalog or fold version (semantics 6.1). */
+export interface ActivateRecord extends RecordBase {
+  readonly kind: 'activate';
+  readonly playbook: string;
+  readonly catalog: string;
+  readonly foldVersion: number;
+}
+
+/** A gateway read a slot that was decided under another playbook: decide anew, without an event (semantics 5.2). */
+export interface TouchedRecord extends RecordBase {
+  readonly kind: 'touched';
+  readonly visitor: string;
+}
+
+/** Moves historic visitors' time forward to min(to, T) (semantics 3.6). */
+export interface AdvanceRecord extends RecordBase {
+  readonly kind: 'advance';
+  readonly to: number;
+}
+
+/** Carries nothing but its append time (semantics 3.6). */
+export interface TickRecord extends RecordBase {
+  readonly kind: 'tick';
+}
+
+/** The kinds semantics 1.3 names. Those that this fold version does not run yet become failed events. */
+export const recordKinds = [
+  'event',
+  'identified',
+  'visitor_merged',
+  'forwarded',
+  'erase',
+  'activate',
+  'touched',
+  'advance',
+  'tick',
+] as const;
+
+/** A record as the log hands it over. */
+export interface LogRecord {
+  readonly shard: number;
+  readonly offset: number;
+  /** The log's own stamp, integer ms; may go back when the machine's clock does, which is why the fold takes the largest (semantics 3.1). */
+  readonly stamp: number;
+  readonly key: string | null;
+  /** The record's JSON, as it was appended; possibly anything, when another program writes to the log. */
+  readonly value: string;
+}
+
+/** `shard:offset`. */
+export function formatPosition(shard: number, offset: number): string {
+  return `${shard}:${offset}`;
+}

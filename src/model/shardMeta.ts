@@ -1,0 +1,66 @@
+/** What a shard knows of itself, written with every commit, last (semantics 4.1). */
+export interface ShardMeta {
+  readonly shard: number;
+  /** N, chosen once; another N refuses to start. */
+  readonly shards: number;
+  /** Random token of the process that may commit. */
+  readonly owner: string;
+  readonly epoch: number;
+  /** Changes when the shard is rebuilt or found rolled back; cursors carry it. */
+  readonly lineage: string;
+  /** Id of the last commit: 128 random bits, hex. */
+  readonly commit: string;
+  /** Offset of the next record to fold. */
+  readonly position: number;
+  /** How many outputs of the record at `position` were written by partial commits (9.1); 0 between records. */
+  readonly outputs: number;
+  /** T: the largest stamp folded (3.1). */
+  readonly appendTime: number;
+  /** Null before the first activation. */
+  readonly active: Activation | null;
+  /** Id of the record at position − 1, to notice another log under the state (4.6). */
+  readonly lastId: string | null;
+  readonly counters: ShardCounters;
+}
+
+export interface Activation {
+  readonly playbook: string;
+  readonly catalog: string;
+  readonly foldVersion: number;
+}
+
+/** Sums over the shard's visitors, those that have gone included (2.5, 4.8). */
+export interface ShardCounters {
+  readonly folded: number;
+  readonly duplicate: number;
+  readonly late: number;
+  readonly held: number;
+  readonly skipped: number;
+  readonly beyondWindow: number;
+  readonly failed: number;
+  readonly refusedTimers: number;
+  /** Timers dropped because their rule or segment had gone (6.1), or their visitor had expired (4.5). */
+  readonly droppedTimers: number;
+  readonly timersFired: number;
+  readonly rulesFired: number;
+  readonly slotChanges: number;
+  readonly visitors: number;
+  readonly expiredVisitors: number;
+}
+
+export const noCounts: ShardCounters = {
+  folded: 0,
+  duplicate: 0,
+  late: 0,
+  held: 0,
+  skipped: 0,
+  beyondWindow: 0,
+  failed: 0,
+  refusedTimers: 0,
+  droppedTimers: 0,
+  timersFired: 0,
+  rulesFired: 0,
+  slotChanges: 0,
+  visitors: 0,
+  expiredVisitors: 0,
+};

@@ -1,0 +1,74 @@
+import type { Commit, FailedEvent, OutboxEntry } from '../model/commit.ts';
+import type { ShardMeta } from '../model/shardMeta.ts';
+
+/**
+ * The state: what the log folds to, with the position up to which it was folded, changed in atomic, fenced steps.
+ *
+ * To whoever writes an adapter, promise this (semantics 4):
+ * - **`commit` is one atomic step**, in this order: `meta.commit` of the store is the new id → ALREADY, nothing changes (your
+ *   own repeat after a lost reply); owner or previous id differ → FENCED, nothing changes; else everything is written, then
+ *   the message is published. No reader sees half of it.
+ * - **Only absolute values** are written: a repeat of the same write changes nothing.
+ * - **`own`** is itself a compare-and-set on the commit id: of two callers one wins; the other's next commit is FENCED.
+ * - **Durability.** A commit may be lost by a crash together with all later ones (the log refolds it), never in part and
+ *   never out of order.
+ * Not your job: what is in a profile, a slot text or a bundle.
+ */
+export interface StateStore {
+  /**
+   * Takes the shard: sets owner, epoch + 1 and a new commit id, and returns the meta that now stands. Creates the shard at position 0
+   * if it is not there. Rejects with SHARDS_MISMATCH if the state was made with another N.
+   */
+  own(shard: number, owner: string, shards: number): Promise<ShardMeta>;
+  /** Profiles of visitors, with the commit id they were read under; null: not there. */
+  load(shard: number, visitors: readonly string[]): Promise<{ readonly commit: string; readonly profiles: readonly (StoredVisitor | null)[] }>;
+  commit(commit: Commit): Promise<CommitResult>;
+  /** Visitors with `wakeAt` ≤ `upTo`, by (wakeAt, visitor's UTF-8 bytes), after the given one, at most `limit`. */
+  wakeups(shard: number, query: WakeupQuery): Promise<readonly Wakeup[]>;
+  /** The earliest `wakeAt` of the shard; null: none. */
+  nextWakeup(shard: number): Promise<number | null>;
+
+  /** For gateways: slot texts with the meta of their shard, each pair from one moment. */
+  readSlots(keys: readonly { readonly shard: number; readonly visitor: string }[]): Promise<readonly SlotsRead[]>;
+  readProfile(shard: number, visitor: string): Promise<StoredVisitor | null>;
+  readMeta(shard: number): Promise<ShardMeta | null>;
+  /** All visitors of a shard by UTF-8 bytes, in pages: for exports and comparisons, not for serving. */
+  listVisitors(shard: number, after: string | null, limit: number): Promise<readonly string[]>;
+
+  /** Entries by id order of writing, after the given one. */
+  readOutbox(shard: number, after: string | null, limit: number): Promise<readonly OutboxEntry[]>;
+  /** Removes entries whose delivery was acknowledged. Fenced by owner; false: not the owner any more. */
+  drained(shard: number, owner: string, ids: readonly string[]): Promise<boolean>;
+  /** Newest first. */
+  readFailed(query: { readonly shard: number; readonly before: string | null; readonly limit: number }): Promise<readonly FailedEvent[]>;
+
+  /** Bundles (playbooks, catalogs) by content hash; putting the same again does nothing. */
+  putBundle(hash: string, text: string): Promise<void>;
+  readBundle(hash: string): Promise<string | null>;
+  close(): Promise<void>;
+}
+
+export type CommitResult = 'DONE' | 'ALREADY' | 'FENCED';
+
+export interface StoredVisitor {
+  readonly profile: string;
+  readonly slots: string;
+}
+
+export interface Wakeup {
+  readonly at: number;
+  readonly visitor: string;
+}
+
+export interface WakeupQuery {
+  /** `wall`: by wakeAt. `historic`: by historicDue. */
+  readonly by: 'wall' | 'historic';
+  readonly upTo: number;
+  readonly after: Wakeup | null;
+  readonly limit: number;
+}
+
+export interface SlotsRead {
+  readonly meta: ShardMeta | null;
+  readonly slots: string | null;
+}
