@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { UsherError } from './errors.ts';
+import { nearest } from './model/nearest.ts';
 
 /** One setting: where it is read from, what it may be, and what it means. docs/config.md is printed from this table. */
 interface Setting<T> {
@@ -130,31 +131,4 @@ function readConfigFile(file: { path: string; required: boolean }): Record<strin
 function unknownKey(key: string, where: string, known: readonly string[]): UsherError {
   const near = nearest(key, known);
   return new UsherError('CONFIG_INVALID', `${key} in ${where} is not a setting${near === null ? '' : `; did you mean ${near}?`}`);
-}
-
-/** The known name with the smallest edit distance, if it is near enough to be a slip; null otherwise. */
-export function nearest(name: string, known: Iterable<string>): string | null {
-  let best: string | null = null;
-  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
-  for (const candidate of known) {
-    const distance = editDistance(name, candidate, bestDistance);
-    if (distance < bestDistance) {
-      best = candidate;
-      bestDistance = distance;
-    }
-  }
-  return best;
-}
-
-function editDistance(a: string, b: string, limit: number): number {
-  if (Math.abs(a.length - b.length) >= limit) return limit;
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }

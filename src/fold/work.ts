@@ -1,5 +1,5 @@
 import type { Activity, FailedEvent, OutboxEntry } from '../model/commit.ts';
-import type { ShardCounters, ShardMeta } from '../model/shardMeta.ts';
+import type { ShardMeta } from '../model/shardMeta.ts';
 import type { Visitor } from '../model/visitor.ts';
 import type { Catalog, Playbook } from '../playbook/playbook.ts';
 
@@ -11,6 +11,7 @@ export interface ActiveBundles {
 
 /** What the fold changed since the last `takeChanges`. */
 export interface FoldChanges {
+  /** null: the visitor is gone. */
   readonly visitors: ReadonlyMap<string, Visitor | null>;
   readonly failed: readonly FailedEvent[];
   readonly outbox: readonly OutboxEntry[];
@@ -18,5 +19,3 @@ export interface FoldChanges {
   /** The part of the meta that folding changes. */
   readonly meta: Pick<ShardMeta, 'position' | 'outputs' | 'appendTime' | 'active' | 'lastId' | 'counters'>;
 }
-
-export type { ShardCounters };
