@@ -1,0 +1,298 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isUsherError, UsherError } from '../errors.ts';
+import { foldRecord } from '../fold/fold.ts';
+import { type ReadRecord, readRecord } from '../fold/record.ts';
+import { type FoldSettings, ShardWork } from '../fold/work.ts';
+import type { EventLog, ShardFeed } from '../log/eventLog.ts';
+import { decodeVisitor, encodeProfile, encodeSlots, historicDueOf, wakeAtOf } from '../model/codec.ts';
+import type { Commit, VisitorWrite } from '../model/commit.ts';
+import type { ShardMeta } from '../model/shardMeta.ts';
+import type { Bundles } from '../playbook/bundles.ts';
+import type { StateStore, Wakeup } from '../state/stateStore.ts';
+
+export interface ShardServices {
+  readonly log: EventLog;
+  readonly store: StateStore;
+  readonly bundles: Bundles;
+  readonly fold: FoldSettings;
+  readonly limits: WorkerLimits;
+  /** Wall clock, ms with fractions. Decides when to tick and is told in stage times; the fold never sees it. */
+  readonly now: () => number;
+  readonly report: (shard: number, event: ShardEvent) => void;
+}
+
+export interface WorkerLimits {
+  /** Records taken from the log at once. */
+  readonly batchRecords: number;
+  readonly batchBytes: number;
+  /** A commit is cut when it reaches either (semantics 4.3: at most 256 visitors and 512 kB). */
+  readonly commitVisitors: number;
+  readonly commitBytes: number;
+  /** Visitors a shard keeps in memory between batches. */
+  readonly cachedVisitors: number;
+  /** Timers fired between two commits, and wake-ups read at once. */
+  readonly timers: number;
+}
+
+export const workerLimits: WorkerLimits = {
+  batchRecords: 256,
+  batchBytes: 2_000_000,
+  commitVisitors: 256,
+  commitBytes: 400_000,
+  cachedVisitors: 10_000,
+  timers: 128,
+};
+
+export type ShardEvent =
+  | { readonly what: 'owned'; readonly meta: ShardMeta }
+  | { readonly what: 'committed'; readonly meta: ShardMeta; readonly visitors: number; readonly foldMs: number; readonly commitMs: number }
+  | { readonly what: 'fenced' }
+  | { readonly what: 'retrying'; readonly error: Error; readonly afterMs: number }
+  | { readonly what: 'stopped'; readonly error: UsherError };
+
+/** Reasons that no retry mends: the shard stands still and says so until someone acts. */
+const finalCodes = new Set(['BUNDLE_MISSING', 'FOLD_VERSION', 'LOG_MISMATCH', 'LOG_NO_LONGER_REACHES', 'SHARDS_MISMATCH']);
+const retryMs = { first: 50, most: 5_000 };
+/** The longest wait for records; a stop or a due timer ends it earlier. */
+const idleWaitMs = 1_000;
+
+class Fenced extends Error {}
+
+/** Serves one shard for as long as it is assigned: own, open, then take → fold → commit. Never rejects. */
+export async function serveShard(feed: ShardFeed, services: ShardServices): Promise<void> {
+  let failures = 0;
+  while (!feed.signal.aborted) {
+    try {
+      const loop = await ShardLoop.own(feed, services);
+      failures = 0;
+      while (!feed.signal.aborted) await loop.step();
+    } catch (error) {
+      if (feed.signal.aborted) return;
+      if (isUsherError(error) && finalCodes.has(error.code)) {
+        services.report(feed.shard, { what: 'stopped', error });
+        return;
+      }
+      // Everything not committed is dropped with the loop; the log still has it. Jitter, so that two owners do not chase each other.
+      const afterMs = Math.min(retryMs.most, retryMs.first * 2 ** failures) * (0.5 + Math.random());
+      failures++;
+      services.report(
+        feed.shard,
+        error instanceof Fenced ? { what: 'fenced' } : { what: 'retrying', error: error as Error, afterMs },
+      );
+      await sleep(afterMs, undefined, { signal: feed.signal }).catch(() => {});
+    }
+  }
+}
+
+/** One ownership of one shard. The cache in `work` is right because nobody else writes; a fence ends the ownership and the cache. */
+class ShardLoop {
+  readonly #feed: ShardFeed;
+  readonly #services: ShardServices;
+  readonly #work: ShardWork;
+  #meta: ShardMeta;
+  #takenAt = 0;
+  /** Stored sizes of visitors changed since the last commit, to cut commits by bytes before they are encoded. */
+  #bytes = 0;
+  #tickNotBefore = 0;
+
+  static async own(feed: ShardFeed, services: ShardServices): Promise<ShardLoop> {
+    const meta = await services.store.own(feed.shard, randomBytes(16).toString('hex'), services.log.shards);
+    await checkLog(feed.shard, meta, services.log);
+    if (meta.active !== null) await services.bundles.load(meta.active.playbook, meta.active.catalog);
+    await feed.open(meta.position);
+    services.report(feed.shard, { what: 'owned', meta });
+    return new ShardLoop(feed, services, meta);
+  }
+
+  private constructor(feed: ShardFeed, services: ShardServices, meta: ShardMeta) {
+    this.#feed = feed;
+    this.#services = services;
+    this.#meta = meta;
+    this.#work = new ShardWork({
+      meta,
+      active: meta.active === null ? null : services.bundles.get(meta.active.playbook, meta.active.catalog),
+      bundles: (playbook, catalog) => services.bundles.get(playbook, catalog),
+      settings: services.fold,
+    });
+  }
+
+  /** Folds and commits what the log has; waits for it, or for the next timer, when it has nothing. */
+  async step(): Promise<void> {
+    const { limits, now } = this.#services;
+    const wakeAt = await this.#services.store.nextWakeup(this.#feed.shard);
+    const dueIn = wakeAt === null ? Number.POSITIVE_INFINITY : Math.max(wakeAt, this.#tickNotBefore) - now();
+    const records = await this.#feed.take(
+      { records: limits.batchRecords, bytes: limits.batchBytes },
+      Math.max(0, Math.min(idleWaitMs, Math.ceil(dueIn))),
+    );
+    if (this.#feed.signal.aborted) return;
+    if (records.length === 0) {
+      if (wakeAt !== null && now() >= Math.max(wakeAt, this.#tickNotBefore)) await this.#tick(wakeAt);
+      return;
+    }
+    this.#takenAt = now();
+    const reads = records.map(readRecord);
+    for (const part of partsOf(reads)) await this.#foldPart(part);
+    await this.#commit();
+    this.#work.evict(limits.cachedVisitors);
+    this.#feed.folded(this.#meta.position);
+  }
+
+  /** Asks the log for its time (semantics 3.6). Should the log's clock be behind ours, the next tick waits for the difference. */
+  async #tick(wakeAt: number): Promise<void> {
+    const value = JSON.stringify({ v: 1, kind: 'tick', id: randomUUID() });
+    const [outcome] = await this.#services.log.append([{ shard: this.#feed.shard, key: null, value }]);
+    const behindMs = outcome?.ok ? wakeAt - outcome.stamp : retryMs.first;
+    this.#tickNotBefore = behindMs > 0 ? this.#services.now() + Math.max(behindMs, retryMs.first) : 0;
+  }
+
+  /** Records that can be prepared together: an activation or an advance stands alone, because it needs other things loaded. */
+  async #foldPart(reads: readonly ReadRecord[]): Promise<void> {
+    const { limits } = this.#services;
+    await this.#load(reads.map((read) => read.visitor).filter((visitor) => visitor !== null));
+    await this.#loadTimers(reads);
+    for (const read of reads) {
+      while (foldRecord(this.#work, read, { timers: limits.timers }) === 'more') {
+        await this.#commit();
+        await this.#loadTimers([read]);
+      }
+      this.#bytes += read.bytes;
+      if (this.#work.changed >= limits.commitVisitors - 1 || this.#bytes >= limits.commitBytes) await this.#commit();
+    }
+  }
+
+  async #load(visitors: readonly string[]): Promise<void> {
+    const missing = [...new Set(visitors)].filter((visitor) => !this.#work.has(visitor));
+    if (missing.length === 0) return;
+    const { commit, profiles } = await this.#services.store.load(this.#feed.shard, missing);
+    if (commit !== this.#meta.commit) throw new Fenced('another owner committed');
+    missing.forEach((visitor, i) => {
+      const stored = profiles[i] ?? null;
+      this.#work.setVisitor(visitor, stored === null ? null : decodeVisitor(stored.profile, stored.slots));
+    });
+  }
+
+  /** Hands the fold the stored timers that these records may fire. */
+  async #loadTimers(reads: readonly ReadRecord[]): Promise<void> {
+    const shard = this.#feed.shard;
+    const { store, limits, bundles } = this.#services;
+    const first = reads[0]?.record;
+    if (first?.kind === 'activate') await bundles.load(first.playbook, first.catalog);
+    const upTo = reads.reduce((most, read) => Math.max(most, read.log.stamp), this.#meta.appendTime);
+    const query = { by: 'wall', upTo, after: null, limit: limits.timers } as const;
+    const wall = await store.wakeups(shard, query);
+    await this.#load(wall.map((wakeup) => wakeup.visitor));
+    this.#work.setWakeups(wall, horizonOf(wall, limits.timers));
+    if (first?.kind === 'advance') {
+      const historic = await store.wakeups(shard, { ...query, by: 'historic', upTo: Math.min(first.to, upTo) });
+      await this.#load(historic.map((wakeup) => wakeup.visitor));
+      this.#work.setHistoric(historic, horizonOf(historic, limits.timers));
+    }
+  }
+
+  async #commit(): Promise<void> {
+    const { store, now, report } = this.#services;
+    const changes = this.#work.takeChanges();
+    const foldedAt = now();
+    const visitors: VisitorWrite[] = [];
+    for (const [visitor, state] of changes.visitors) {
+      visitors.push(
+        state === null
+          ? { visitor, profile: null, slots: null, wakeAt: null, historicDue: null }
+          : {
+              visitor,
+              profile: encodeProfile(state),
+              slots: encodeSlots(state),
+              wakeAt: wakeAtOf(state),
+              historicDue: historicDueOf(state),
+            },
+      );
+    }
+    const meta: ShardMeta = { ...this.#meta, ...changes.meta, commit: randomBytes(16).toString('hex') };
+    const commit: Commit = {
+      meta,
+      previous: this.#meta.commit,
+      visitors,
+      outbox: changes.outbox,
+      failed: changes.failed,
+      message: {
+        shard: meta.shard,
+        commit: meta.commit,
+        lineage: meta.lineage,
+        position: meta.position,
+        appendTime: meta.appendTime,
+        visitors: visitors.map((write) => ({
+          visitor: write.visitor,
+          version: changes.visitors.get(write.visitor)?.version ?? 0,
+          slots: write.slots,
+        })),
+        activity: changes.activity,
+        takenAt: this.#takenAt,
+        foldedAt,
+      },
+    };
+    await this.#write(commit);
+    this.#meta = meta;
+    this.#bytes = 0;
+    const doneAt = now();
+    report(meta.shard, {
+      what: 'committed',
+      meta,
+      visitors: visitors.length,
+      foldMs: foldedAt - this.#takenAt,
+      commitMs: doneAt - foldedAt,
+    });
+  }
+
+  /** A store that fails may have written: the same commit is tried again until it answers, and answers ALREADY if it had. */
+  async #write(commit: Commit): Promise<void> {
+    for (let failures = 0; ; failures++) {
+      try {
+        if ((await this.#services.store.commit(commit)) === 'FENCED') throw new Fenced('another owner committed');
+        return;
+      } catch (error) {
+        if (error instanceof Fenced || this.#feed.signal.aborted) throw error;
+        if (isUsherError(error) && !error.retryable) throw error;
+        const afterMs = Math.min(retryMs.most, retryMs.first * 2 ** failures) * (0.5 + Math.random());
+        this.#services.report(commit.meta.shard, { what: 'retrying', error: error as Error, afterMs });
+        await sleep(afterMs, undefined, { signal: this.#feed.signal });
+      }
+    }
+  }
+}
+
+function horizonOf(page: readonly Wakeup[], limit: number): Wakeup | null {
+  return page.length < limit ? null : page[page.length - 1]!;
+}
+
+function* partsOf(reads: readonly ReadRecord[]): Generator<readonly ReadRecord[]> {
+  let from = 0;
+  for (let i = 0; i < reads.length; i++) {
+    const kind = reads[i]!.record?.kind;
+    if (kind !== 'activate' && kind !== 'advance') continue;
+    if (i > from) yield reads.slice(from, i);
+    yield [reads[i]!];
+    from = i + 1;
+  }
+  if (from < reads.length) yield reads.slice(from);
+}
+
+/** State and log must belong together (semantics 4.6): the record before the position is the one that was folded last. */
+async function checkLog(shard: number, meta: ShardMeta, log: EventLog): Promise<void> {
+  if (meta.position === 0 || meta.lastId === null) return;
+  const { low, end } = await log.bounds(shard);
+  if (meta.position > end) {
+    throw new UsherError('LOG_MISMATCH', `shard ${shard}: the state is at ${meta.position}, the log ends at ${end}`);
+  }
+  if (meta.position - 1 < low) return;
+  const last = await log.readAt(shard, meta.position - 1);
+  if (last === null) return;
+  const read = readRecord(last);
+  if (read.record !== null && read.record.id !== meta.lastId) {
+    throw new UsherError(
+      'LOG_MISMATCH',
+      `shard ${shard}: the state last folded record ${meta.lastId} at ${meta.position - 1}, the log has ${read.record.id} there`,
+    );
+  }
+}
