@@ -1,0 +1,103 @@
+import { parseArgs } from 'node:util';
+import { isUsherError, UsherError } from '../errors.ts';
+import { nearest } from '../model/nearest.ts';
+import { check } from './check.ts';
+import type { CliIo, Command, CommandArgs } from './command.ts';
+import { config } from './config.ts';
+import { describe } from './describe.ts';
+import { failed } from './failed.ts';
+import { replay } from './replay.ts';
+import { schema } from './schema.ts';
+import { start } from './start.ts';
+import { tail } from './tail.ts';
+import { tryEvent } from './try.ts';
+
+const commands: readonly Command[] = [start, tryEvent, tail, replay, failed, check, describe, schema, config];
+
+/** Runs one command line. Returns the exit code: 0 done, 1 it failed, 2 the words were wrong. */
+export async function runCli(words: readonly string[], io: CliIo): Promise<number> {
+  const [name, ...rest] = words;
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    io.out(overview());
+    return 0;
+  }
+  const command = commands.find((candidate) => candidate.name === name);
+  if (command === undefined) {
+    const near = nearest(name, commands.map((candidate) => candidate.name));
+    io.err(`usher ${name}: no such command${near === null ? '' : `; did you mean ${near}?`}\n\n${overview()}`);
+    return 2;
+  }
+  if (rest.includes('--help') || rest.includes('-h')) {
+    io.out(help(command));
+    return 0;
+  }
+  let args: CommandArgs;
+  try {
+    args = readArgs(command, rest);
+  } catch (error) {
+    io.err(`usher ${name}: ${(error as Error).message}\n\n${help(command)}`);
+    return 2;
+  }
+  try {
+    return await command.run(args, io);
+  } catch (error) {
+    if (!isUsherError(error)) throw error;
+    io.err(`${error.code}: ${error.message}\n  ${new UsherError(error.code, error.message).help}`);
+    return 1;
+  }
+}
+
+function readArgs(command: Command, words: readonly string[]): CommandArgs {
+  const options = Object.fromEntries(Object.entries(command.options).map(([name, { type }]) => [name, { type }]));
+  let parsed: ReturnType<typeof parseArgs>;
+  try {
+    parsed = parseArgs({ args: [...words], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    const unknown = /Unknown option '--?([^']+)'/.exec((error as Error).message)?.[1];
+    if (unknown === undefined) throw error;
+    const near = nearest(unknown, Object.keys(options));
+    throw new Error(`--${unknown} is not an option${near === null ? '' : `; did you mean --${near}?`}`, { cause: error });
+  }
+  const most = command.positionals.length;
+  if (parsed.positionals.length > most) {
+    throw new Error(`takes ${most === 0 ? 'no argument' : `at most ${most}`}, got ${parsed.positionals.length}: ${parsed.positionals.join(' ')}`);
+  }
+  const missing = command.positionals.find((positional, i) => positional.required && parsed.positionals[i] === undefined);
+  if (missing !== undefined) throw new Error(`expected ${missing.name}: ${missing.help}`);
+  const defaults = Object.fromEntries(
+    Object.entries(command.options).flatMap(([name, { default: value }]) => (value === undefined ? [] : [[name, value]])),
+  );
+  return { positionals: parsed.positionals, options: { ...defaults, ...(parsed.values as CommandArgs['options']) } };
+}
+
+function overview(): string {
+  return [
+    'usher: what a visitor does changes what that visitor sees next',
+    '',
+    ...commands.map((command) => `  usher ${command.name.padEnd(10)} ${command.summary}`),
+    '',
+    '  usher COMMAND --help shows its arguments.',
+  ].join('\n');
+}
+
+function help(command: Command): string {
+  const words = command.positionals.map(({ name, required }) => (required ? name : `[${name}]`)).join(' ');
+  const rows = [
+    ...command.positionals.map(({ name, help }) => [name, help] as const),
+    ...Object.entries(command.options).map(
+      ([name, option]) =>
+        [
+          `--${name}${option.type === 'string' ? ` ${option.value ?? 'VALUE'}` : ''}`,
+          `${option.help}${option.default === undefined ? '' : ` [${option.default}]`}`,
+        ] as const,
+    ),
+  ];
+  const width = Math.max(0, ...rows.map(([left]) => left.length));
+  return [
+    `usher ${command.name}${words === '' ? '' : ` ${words}`}${rows.length > command.positionals.length ? ' [options]' : ''}`,
+    `  ${command.summary}`,
+    '',
+    ...rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`),
+    ...(command.epilogue === undefined ? [] : ['', command.epilogue]),
+  ].join('\n');
+}
