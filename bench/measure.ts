@@ -1,0 +1,82 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+
+/** The server has core 0, the load core 1 (when the machine has two): neither takes time from the other. */
+export const serverCore = '0';
+
+export interface Server {
+  readonly port: number;
+  readonly folder: string;
+  stop(): Promise<void>;
+}
+
+/** Starts a program on the server's core and waits for the first line that holds a port. */
+export async function startServer(script: string, args: (folder: string) => readonly string[], portIn: RegExp): Promise<Server> {
+  const folder = mkdtempSync(join(tmpdir(), 'usher-bench-'));
+  const child = spawn('taskset', ['-c', serverCore, process.execPath, join(root, script), ...args(folder)], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const port = await new Promise<number>((resolve, reject) => {
+    let seen = '';
+    child.stdout!.on('data', (part) => {
+      seen += part;
+      const match = portIn.exec(seen);
+      if (match !== null) resolve(Number(match[1]));
+    });
+    child.once('exit', (code) => reject(new Error(`${script} ended with ${code} before it listened:\n${seen}`)));
+  });
+  return {
+    port,
+    folder,
+    async stop() {
+      await stopChild(child);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export const startUsher = () =>
+  startServer(
+    'src/main.ts',
+    (folder) => ['start', '--port', '0', '--data', folder, '--playbook', 'bench/playbook', '--watch', 'false', '--log-level', 'error'],
+    /127\.0\.0\.1:(\d+)\/graphql/,
+  );
+export const startFloor = () => startServer('bench/floor.ts', (folder) => [join(folder, 'floor.db')], /^(\d+)\n/);
+
+async function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  await ended;
+}
+
+/** POSTs JSON over kept connections; answers the body. */
+export function poster(port: number, path: string, connections: number, token?: string): (body: string) => Promise<string> {
+  const agent = new Agent({ keepAlive: true, maxSockets: connections });
+  const headers = { 'content-type': 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
+  return (body) =>
+    new Promise((resolve, reject) => {
+      const sent = request({ port, path, method: 'POST', agent, headers: { ...headers, 'content-length': Buffer.byteLength(body) } }, (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (part) => (text += part));
+        response.on('end', () => (response.statusCode === 200 ? resolve(text) : reject(new Error(`${response.statusCode} ${text}`))));
+      });
+      sent.on('error', reject);
+      sent.end(body);
+    });
+}
+
+/** Value at a share of the sorted list: 0.5 the median. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+export const median = (values: readonly number[]) => percentile(values, 0.5);
+export const ms = (value: number) => `${value.toFixed(2)} ms`;
