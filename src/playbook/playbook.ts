@@ -1,5 +1,5 @@
-import type { Fact } from '../model/visitor.ts';
 import type { Json, JsonObject } from '../model/json.ts';
+import type { Fact } from '../model/visitor.ts';
 
 /**
  * A playbook, checked and compiled: what deciding, presenting and the gateway read. Made from the texts of its folder (and
@@ -84,14 +84,25 @@ export interface Text {
 /**
  * What the names in CEL stand for. Plain values; absent ones are null. Money is in major units, `now` in ms since the epoch.
  * Roots are getters where making them costs something, so an event whose rules read no cart never builds one.
+ * `facts.ts` declares what each root holds, for the checker; what fills a scope must agree with it.
  */
 export interface Scope {
+  /**
+   * The properties. Joined with the catalog: a price that a line, or an event with a `productId` and a declared `price`, leaves
+   * out is the catalog's, and an event with `lines` has `value`, their sum (major units, rounded as semantics 10.1 says).
+   */
   readonly event: { readonly [name: string]: Json };
+  /** The catalog's product of `event.productId`: `{id, name, category, brand, price, image, url}`; null: none. */
   readonly product: Json;
+  /** `{id, value, lines: [{productId, quantity, price}]}`. */
   readonly cart: Json;
+  /** The traits whose path begins so, and `sessions`: how many were started, this one included. */
   readonly visitor: { readonly [name: string]: Json };
+  /** `number` (1 for the first), `startedAt` (ms), `campaign` ("" for none), and the traits whose path begins so. */
   readonly session: { readonly [name: string]: Json };
+  /** The event's page context; `campaign` is the url's `utm_campaign`. Absent members are null. */
   readonly page: { readonly [name: string]: Json };
+  /** `kind`: desktop, mobile, tablet, tv, bot; null when unknown. */
   readonly device: { readonly [name: string]: Json };
   readonly consent: { readonly [name: string]: Json };
   readonly traits: { readonly [name: string]: Json };
@@ -148,6 +159,11 @@ export interface SlotDefinition {
 export interface Catalog {
   readonly version: string;
   readonly products: ReadonlyMap<string, Product>;
+}
+/** A playbook and a catalog that are active together. */
+export interface ActiveBundles {
+  readonly playbook: Playbook;
+  readonly catalog: Catalog;
 }
 export interface Product {
   readonly id: string;
