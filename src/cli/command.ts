@@ -18,7 +18,7 @@ export interface CliIo {
 export interface Command {
   readonly name: string;
   readonly summary: string;
-  readonly positionals: readonly { readonly name: string; readonly required: boolean; readonly help: string }[];
+  readonly positionals: readonly PositionalDescription[];
   readonly options: Readonly<Record<string, OptionDescription>>;
   /** A line or more after the options in `--help`, examples for instance. */
   readonly epilogue?: string;
@@ -26,11 +26,21 @@ export interface Command {
   run(args: CommandArgs, io: CliIo): Promise<number>;
 }
 
+export interface PositionalDescription {
+  readonly name: string;
+  readonly required: boolean;
+  readonly help: string;
+  /** Takes all further words too; only the last may. */
+  readonly rest?: true;
+}
+
 export interface OptionDescription {
   readonly type: 'string' | 'boolean';
   /** What stands for the value in help: `FILE`, `N`. */
   readonly value?: string;
   readonly default?: string;
+  /** The value may be left out, and is '' then: the next word belongs to the option only if it matches. */
+  readonly optional?: RegExp;
   readonly help: string;
 }
 

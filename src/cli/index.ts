@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { isUsherError, UsherError } from '../errors.ts';
 import { nearest } from '../model/nearest.ts';
 import { check } from './check.ts';
-import type { CliIo, Command, CommandArgs } from './command.ts';
+import type { CliIo, Command, CommandArgs, OptionDescription } from './command.ts';
 import { config } from './config.ts';
 import { describe } from './describe.ts';
 import { failed } from './failed.ts';
@@ -51,14 +51,14 @@ function readArgs(command: Command, words: readonly string[]): CommandArgs {
   const options = Object.fromEntries(Object.entries(command.options).map(([name, { type }]) => [name, { type }]));
   let parsed: ReturnType<typeof parseArgs>;
   try {
-    parsed = parseArgs({ args: [...words], options, allowPositionals: true, strict: true });
+    parsed = parseArgs({ args: joinOptionalValues(command, words), options, allowPositionals: true, strict: true });
   } catch (error) {
     const unknown = /Unknown option '--?([^']+)'/.exec((error as Error).message)?.[1];
     if (unknown === undefined) throw error;
     const near = nearest(unknown, Object.keys(options));
     throw new Error(`--${unknown} is not an option${near === null ? '' : `; did you mean --${near}?`}`, { cause: error });
   }
-  const most = command.positionals.length;
+  const most = command.positionals.at(-1)?.rest ? Number.POSITIVE_INFINITY : command.positionals.length;
   if (parsed.positionals.length > most) {
     throw new Error(`takes ${most === 0 ? 'no argument' : `at most ${most}`}, got ${parsed.positionals.length}: ${parsed.positionals.join(' ')}`);
   }
@@ -68,6 +68,19 @@ function readArgs(command: Command, words: readonly string[]): CommandArgs {
     Object.entries(command.options).flatMap(([name, { default: value }]) => (value === undefined ? [] : [[name, value]])),
   );
   return { positionals: parsed.positionals, options: { ...defaults, ...(parsed.values as CommandArgs['options']) } };
+}
+
+/** `--finish 30m` → `--finish=30m`, `--finish FILE` → `--finish= FILE`: parseArgs knows no value that may be left out. */
+function joinOptionalValues(command: Command, words: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    const value = word.startsWith('--') ? command.options[word.slice(2)]?.optional : undefined;
+    if (value === undefined) joined.push(word);
+    else if (value.test(words[i + 1] ?? '')) joined.push(`${word}=${words[++i]}`);
+    else joined.push(`${word}=`);
+  }
+  return joined;
 }
 
 function overview(): string {
@@ -80,14 +93,18 @@ function overview(): string {
   ].join('\n');
 }
 
+function valueInHelp({ value = 'VALUE', optional }: OptionDescription): string {
+  return optional === undefined ? ` ${value}` : ` [${value}]`;
+}
+
 function help(command: Command): string {
-  const words = command.positionals.map(({ name, required }) => (required ? name : `[${name}]`)).join(' ');
+  const words = command.positionals.map(({ name, required, rest }) => `${required ? name : `[${name}]`}${rest ? ' …' : ''}`).join(' ');
   const rows = [
     ...command.positionals.map(({ name, help }) => [name, help] as const),
     ...Object.entries(command.options).map(
       ([name, option]) =>
         [
-          `--${name}${option.type === 'string' ? ` ${option.value ?? 'VALUE'}` : ''}`,
+          `--${name}${option.type === 'string' ? valueInHelp(option) : ''}`,
           `${option.help}${option.default === undefined ? '' : ` [${option.default}]`}`,
         ] as const,
     ),
