@@ -1,0 +1,41 @@
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/**
+ * `30m`, `1h30m`, `1.5s`, `-2s` as ms; null: not a duration, or not a whole number of ms.
+ * Units of CEL down to ms; with `days` also `d`, which CEL has not.
+ */
+export function parseDuration(text: string, options: { readonly days?: boolean } = {}): number | null {
+  if (!/^[+-]?(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/.test(text) || text.length > 40) return null;
+  let ms = 0;
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
+    if (unit === 'd' && options.days !== true) return null;
+    ms += Number(amount) * unitMs[unit!]!;
+  }
+  const rounded = Math.round(ms);
+  if (Math.abs(ms - rounded) > 1e-6 || !Number.isSafeInteger(rounded)) return null;
+  return text.startsWith('-') ? -rounded : rounded;
+}
+
+/** 5400000 → `1h30m`. */
+export function formatDuration(ms: number): string {
+  if (ms === 0) return '0s';
+  let rest = Math.abs(ms);
+  let text = '';
+  for (const unit of ['d', 'h', 'm', 's', 'ms']) {
+    const count = Math.floor(rest / unitMs[unit]!);
+    if (count > 0) text += `${count}${unit}`;
+    rest -= count * unitMs[unit]!;
+  }
+  return ms < 0 ? `-${text}` : text;
+}
+
+/** RFC 3339 with a zone, as ms since the epoch; null: it is not one, or no such day. */
+export function parseInstant(text: string): number | null {
+  const match = /^(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/.exec(text);
+  if (match === null) return null;
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) return null;
+  // Date.parse takes 30 February for 2 March.
+  const days = new Date(Date.UTC(Number(match[1]), Number(match[2]), 0)).getUTCDate();
+  return Number(match[3]) <= days ? ms : null;
+}
