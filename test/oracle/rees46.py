@@ -21,6 +21,7 @@ from decimal import ROUND_HALF_UP, Decimal
 SESSION_IDLE = timedelta(minutes=30)
 PAGE = 200
 SHOWN = 20
+RECENT = 20
 
 VISITORS = """query Page($shard: Int!, $after: ID, $first: Int!) {
   visitors(shard: $shard, after: $after, first: $first) {
@@ -46,6 +47,7 @@ class Visitor:
         self.rows = self.views = self.cart_adds = self.orders = self.revenue = self.sessions = 0
         self.now = self.ordered_at = None
         self.lines = {}  # product -> [quantity, minor units]
+        self.recent = []  # products viewed, newest first, each once (semantics 10.1)
 
     def fold(self, row):
         at = time_of(row["event_time"])
@@ -57,6 +59,7 @@ class Visitor:
         kind, product = row["event_type"], row["product_id"]
         if kind == "view":
             self.views += 1
+            self.recent = ([product] + [other for other in self.recent if other != product])[:RECENT]
         elif kind == "cart":
             self.cart_adds += 1
             # semantics 10.2: an add that is not later than the latest order does not enter the cart.
@@ -78,6 +81,7 @@ class Visitor:
             "failed": 0,
             "beyondWindow": 0,
             "views": self.views,
+            "recent products": self.recent,
             "cart adds": self.cart_adds,
             "purchases": self.orders,
             "revenue": self.revenue,
@@ -148,9 +152,10 @@ def actual_fields(visitor, finished_to):
         "failed": counts["failed"],
         "beyondWindow": counts["beyondWindow"],
         "views": facts.get("productViews", 0),
+        "recent products": facts.get("recentProducts", []),
         "cart adds": facts.get("cartAdds", 0),
         "purchases": facts.get("orders", 0),
-        "revenue": minor(facts.get("revenue", 0)),
+        "revenue": minor(facts.get("lifetimeValue", 0)),
         "sessions": counts["sessions"],
         "cart id": cart["id"],
         "cart lines": {line["productId"]: (line["quantity"], minor(line["price"])) for line in cart["lines"]},

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import type { ProductFacts } from './row.ts';
 
-/** Products as a log's rows tell them, each with the newest price; written in the playbook's format (`products:`). */
+/** Products as a log's rows tell them, each with the newest price; written as a file of a playbook (`catalog:`). */
 export class DerivedCatalog {
   readonly #products = new Map<string, ProductFacts>();
 
@@ -22,11 +22,15 @@ export class DerivedCatalog {
   toYaml(): string {
     const products = [...this.#products.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
     return stringify({
-      format: 1,
-      products: Object.fromEntries(
+      catalog: Object.fromEntries(
         products.map(({ id, category, brand, price }) => [
           id,
-          { name: nameOf(id, category, brand), category, brand, price, image: '' },
+          {
+            name: nameOf(id, category, brand),
+            ...(category === '' ? {} : { category }),
+            ...(brand === '' ? {} : { brand }),
+            price,
+          },
         ]),
       ),
     });
@@ -36,8 +40,5 @@ export class DerivedCatalog {
 /** `Aqua water heater 3900821`: logs have no product names. */
 function nameOf(id: string, category: string, brand: string): string {
   const kind = (category.split('.').at(-1) || 'product').replaceAll('_', ' ');
-  return [brand, kind, id]
-    .filter(Boolean)
-    .join(' ')
-    .replace(/^./, (letter) => letter.toUpperCase());
+  return [brand, kind, id].filter(Boolean).join(' ').replace(/^./, (letter) => letter.toUpperCase());
 }

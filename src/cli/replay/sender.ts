@@ -216,11 +216,12 @@ export class Sender {
     return { again, waitMs, why };
   }
 
+  /** A refused record is not in the log, so neither is what it told as skipped: the next one tells that too. */
   #noteSkipped(item: Item): void {
-    if (item.event.sequence === undefined) return;
-    const skipped = this.#skipped.get(sourceKey(item));
-    if (skipped === undefined) this.#skipped.set(sourceKey(item), [item.event.sequence]);
-    else skipped.push(item.event.sequence);
+    const { sequence, skipped = [] } = item.event;
+    if (sequence === undefined) return;
+    const key = sourceKey(item);
+    this.#skipped.set(key, [...(this.#skipped.get(key) ?? []), ...skipped, sequence]);
   }
 }
 
