@@ -1,0 +1,65 @@
+import { Knows } from './knows/Knows.tsx';
+import { Shop } from './shop/Shop.tsx';
+import { connected, problem, shopper } from './state.ts';
+
+const others = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank'];
+
+export function App() {
+  const other = others[(others.indexOf(shopper) + 1) % others.length]!;
+  return (
+    <>
+      <a class="skip" href="#knows-title">
+        Skip to what Usher knows
+      </a>
+      <header class="top">
+        <span class="brand">
+          <span class="mark" aria-hidden="true">
+            U
+          </span>
+          Usher
+        </span>
+        <p class="who">
+          <span class="avatar" aria-hidden="true">
+            {shopper[0]!.toUpperCase()}
+          </span>
+          <span>
+            Shopping as <strong>{shopper}</strong>
+          </span>
+          <Line />
+        </p>
+        <nav aria-label="Tools">
+          <a href="/graphql">GraphiQL</a>
+          <a href="/metrics">Metrics</a>
+          <button
+            type="button"
+            onClick={() => window.open(`${location.pathname}?as=${other}`, '_blank', 'width=1280,height=860')}
+          >
+            Open another shopper
+          </button>
+        </nav>
+      </header>
+      {problem.value !== null && (
+        <div class="problem" role="alert">
+          {problem.value}
+          <button type="button" class="plain" aria-label="Dismiss" onClick={() => (problem.value = null)}>
+            ×
+          </button>
+        </div>
+      )}
+      <main class="halves">
+        <Shop />
+        <Knows />
+      </main>
+    </>
+  );
+}
+
+function Line() {
+  const state = connected.value;
+  const words = state === null ? 'connecting' : state ? 'live' : 'reconnecting';
+  return (
+    <span class={`line ${words}`} role="status">
+      {words}
+    </span>
+  );
+}

@@ -1,0 +1,24 @@
+import { shopper, slots } from '../state.ts';
+import { sentenceOf } from './words.ts';
+
+export function Slots() {
+  const all = [...slots.value.values()].sort((a, b) => a.name.localeCompare(b.name));
+  if (all.length === 0) return null;
+  return (
+    <>
+      <h2 class="label">What {shopper} sees</h2>
+      <ul class="slots">
+        {all.map((slot) => (
+          <li key={`${slot.name} ${slot.version}`} class={slot.source === 'FALLBACK' ? 'slotrow' : 'slotrow chosen'}>
+            <code>{slot.name}</code>
+            <span class="shows">{slot.content.id}</span>
+            <span class={`source ${slot.source.toLowerCase()}`}>
+              {slot.source === 'FALLBACK' ? 'fallback' : slot.source.toLowerCase()}
+            </span>
+            {slot.source !== 'FALLBACK' && <span class="why">{sentenceOf(slot)}</span>}
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
