@@ -131,6 +131,7 @@ async function compose(
     hub,
     bundles,
     playbook: () => published,
+    catalog: () => bundle.catalog!,
     playbookFolder: config.playbook,
     assetsFolder: join(import.meta.dirname, '..', 'dist', 'web'),
     logger,
