@@ -25,20 +25,44 @@ describeWithSample('a replay of three hours of a real shop at full speed', rees4
 
   async function replay(): Promise<ReplayReport> {
     const io = recordedIo();
-    const args = ['replay', file, '--speed', 'max', '--finish', '30m', '--json', '--url', access.url, '--key', access.key];
+    const args = [
+      'replay',
+      file,
+      '--speed',
+      'max',
+      '--finish',
+      '30m',
+      '--json',
+      '--url',
+      access.url,
+      '--key',
+      access.key,
+    ];
     expect([await runCli(args, io), io.errLines]).toEqual([0, []]);
     return JSON.parse(io.outLines.join('\n'));
   }
 
   it('is accepted and folded row by row, nothing refused, late or failed', () => {
     expect(report).toMatchObject({ rows, sent: rows, accepted: rows, refused: {}, visitors });
-    expect(report.fold).toMatchObject({ folded: rows, duplicate: 0, held: 0, late: 0, failed: 0, beyondWindow: 0, visitors });
+    expect(report.fold).toMatchObject({
+      folded: rows,
+      duplicate: 0,
+      held: 0,
+      late: 0,
+      failed: 0,
+      beyondWindow: 0,
+      visitors,
+    });
     expect(report.fold.rulesFired).toBeGreaterThan(0);
     expect(report.finishedTo).toBe('2019-10-01T03:20:00.000Z');
   });
 
   it('leaves every visitor as an independent reading of the file has it', async () => {
-    const { mismatches, visitors: compared, output } = await askOracle(file, access, '--finished-to', report.finishedTo!);
+    const {
+      mismatches,
+      visitors: compared,
+      output,
+    } = await askOracle(file, access, '--finished-to', report.finishedTo!);
     expect(output).toContain('mismatches 0');
     expect([mismatches, compared]).toEqual([0, visitors]);
   });
@@ -62,7 +86,15 @@ describeWithSample('a replay of three hours of a real shop at full speed', rees4
     const before = await everyVisitor(usher);
     const again = await replay();
     expect(again).toMatchObject({ accepted: rows });
-    expect(again.fold).toMatchObject({ folded: 0, duplicate: rows, held: 0, failed: 0, slotChanges: 0, rulesFired: 0, visitors: 0 });
+    expect(again.fold).toMatchObject({
+      folded: 0,
+      duplicate: rows,
+      held: 0,
+      failed: 0,
+      slotChanges: 0,
+      rulesFired: 0,
+      visitors: 0,
+    });
     expect(await everyVisitor(usher)).toEqual(before);
   });
 });

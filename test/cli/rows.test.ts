@@ -72,7 +72,13 @@ describe('rows of a rees46 file', () => {
 
   it('that cannot be read are told with their number, and the rest goes on', async () => {
     const lines = csv.split('\n');
-    lines.splice(2, 0, '2019-10-01 00:00:01 UTC,look,1,2,,,1.00,541312140,a', '2019-10-01,view,1', '2019-10-01 00:00:01 UTC,cart,1,2,,,cheap,1,a');
+    lines.splice(
+      2,
+      0,
+      '2019-10-01 00:00:01 UTC,look,1,2,,,1.00,541312140,a',
+      '2019-10-01,view,1',
+      '2019-10-01 00:00:01 UTC,cart,1,2,,,cheap,1,a',
+    );
     const rows = await rowsOf(fileOf('log.csv', lines.join('\r\n')), rees46);
     expect(rows.filter((row) => row.kind === 'bad')).toEqual([
       { kind: 'bad', number: 2, message: 'event_type is look; expected view, cart or purchase' },
@@ -99,7 +105,12 @@ describe('rows of a rees46 file', () => {
     }
     expect(parseYaml(catalog.toYaml())).toEqual({
       catalog: {
-        1005014: { name: 'Samsung smartphone 1005014', category: 'electronics.smartphone', brand: 'samsung', price: 499 },
+        1005014: {
+          name: 'Samsung smartphone 1005014',
+          category: 'electronics.smartphone',
+          brand: 'samsung',
+          price: 499,
+        },
         44600062: { name: 'Shiseido product 44600062', brand: 'shiseido', price: 35.79 },
       },
     });
@@ -111,10 +122,19 @@ describe('lines of an ndjson file', () => {
     const own = { id: '00000000-0000-4000-8000-000000000001', source: 'till-7', sequence: 40 };
     const lines = [
       { type: 'page_viewed', occurredAt: '2026-01-01T10:00:00Z', visitor: { visitorId: 'a1' } },
-      { ...own, type: 'product_viewed', properties: { productId: 'p' }, occurredAt: '2026-01-01T10:00:01+01:00', visitor: { userId: '7' } },
+      {
+        ...own,
+        type: 'product_viewed',
+        properties: { productId: 'p' },
+        occurredAt: '2026-01-01T10:00:01+01:00',
+        visitor: { userId: '7' },
+      },
       { type: 'page_viewed', occurredAt: '2026-01-01T10:00:02Z', visitor: { visitorId: 'a1' } },
     ];
-    const rows = (await rowsOf(fileOf('log.ndjson', lines.map((line) => JSON.stringify(line)).join('\n')), ndjson)) as Row[];
+    const rows = (await rowsOf(
+      fileOf('log.ndjson', lines.map((line) => JSON.stringify(line)).join('\n')),
+      ndjson,
+    )) as Row[];
     expect(rows.map(({ visitor, event }) => [visitor, event.sequence])).toEqual([
       ['a1', 1],
       ['u:7', 40],

@@ -5,8 +5,12 @@ import { GraphqlClient } from '../../src/cli/client.ts';
 import type { EventInput, Row } from '../../src/cli/replay/row.ts';
 import { Sender, type SenderLimits, senderLimits } from '../../src/cli/replay/sender.ts';
 import { Tally } from '../../src/cli/replay/tally.ts';
+import { seededRandom } from '../support/random.ts';
 
-type Outcome = { status: string; error: { code: string; message: string; retryable: boolean; retryAfterMs: number | null } | null };
+type Outcome = {
+  status: string;
+  error: { code: string; message: string; retryable: boolean; retryAfterMs: number | null } | null;
+};
 /** What the server does with a call: answers outcomes, or null: breaks the connection. */
 type Handler = (events: EventInput[], call: number) => Outcome[] | null | { status: number; body: string };
 
@@ -22,7 +26,9 @@ afterEach(() => {
 });
 
 /** An HTTP server that fails as the test says: what a real one does only now and then. */
-async function faultyServer(handler: Handler): Promise<{ client: GraphqlClient; calls: EventInput[][]; server: Server }> {
+async function faultyServer(
+  handler: Handler,
+): Promise<{ client: GraphqlClient; calls: EventInput[][]; server: Server }> {
   const calls: EventInput[][] = [];
   const server = createServer((request, response) => {
     const parts: Buffer[] = [];
@@ -72,12 +78,7 @@ async function sendAll(client: GraphqlClient, rows: Row[], limits: Partial<Sende
 
 describe('sending rows', () => {
   it('keeps every visitor in order and loses nothing through broken connections, UNKNOWN and OVERLOADED', async () => {
-    // A small generator of our own, so that a failure can be run again.
-    let state = 20_191_001;
-    const random = () => {
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-      return state / 2 ** 32;
-    };
+    const random = seededRandom(20_191_001);
     const log: EventInput[] = [];
     const { client } = await faultyServer((events) => {
       const fate = random();
@@ -92,7 +93,8 @@ describe('sending rows', () => {
     const tally = await sendAll(client, rows, { batchRows: 7, inFlight: 5, waitingRows: 50 });
     expect(tally.accepted).toBe(200);
     expect(tally.settled).toBe(200);
-    for (const what of ['brokenCalls', 'unknown', 'deferred', 'resent'] as const) expect(tally[what]).toBeGreaterThan(0);
+    for (const what of ['brokenCalls', 'unknown', 'deferred', 'resent'] as const)
+      expect(tally[what]).toBeGreaterThan(0);
     const firsts = [...new Map(log.map((event) => [event.id, event])).values()];
     expect(firsts).toHaveLength(200);
     const last = new Map<string, number>();
@@ -111,7 +113,10 @@ describe('sending rows', () => {
     const tally = await sendAll(client, rowsOf('a', 'a', 'a', 'b', 'a'), { batchRows: 1, inFlight: 1 });
     expect(Object.fromEntries(tally.refused)).toEqual({ EVENT_INVALID: 3 });
     expect(tally.examples[0]).toEqual({ row: 1, code: 'EVENT_INVALID', message: 'because EVENT_INVALID' });
-    const told = calls.flat().filter((event) => event.source === 's-a').map(({ sequence, skipped }) => [sequence, skipped]);
+    const told = calls
+      .flat()
+      .filter((event) => event.source === 's-a')
+      .map(({ sequence, skipped }) => [sequence, skipped]);
     expect(told).toEqual([
       [1, undefined],
       [2, [1]],
@@ -158,7 +163,10 @@ describe('sending rows', () => {
   it('ends at once when the whole call is refused for good', async () => {
     const body = JSON.stringify({ errors: [{ message: 'no scope', extensions: { code: 'FORBIDDEN' } }] });
     const { client, calls } = await faultyServer(() => ({ status: 200, body }));
-    await expect(sendAll(client, rowsOf('a', 'b', 'c'), { inFlight: 1 })).rejects.toMatchObject({ code: 'FORBIDDEN', message: 'no scope' });
+    await expect(sendAll(client, rowsOf('a', 'b', 'c'), { inFlight: 1 })).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+      message: 'no scope',
+    });
     expect(calls).toHaveLength(1);
   });
 });
