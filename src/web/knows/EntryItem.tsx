@@ -51,7 +51,7 @@ function Stages({ stages, clickToPageMs }: { stages: readonly Stage[]; clickToPa
             style={{ flexGrow: Math.max(stage.ms / (total || 1), 0.02) }}
             title={`${stage.name}: ${milliseconds(stage.ms)} ms`}
           >
-            <i class={`bar ${stage.name}`} />
+            <i class="bar" />
             <span>
               {stage.name} <b>{milliseconds(stage.ms)}</b>
             </span>

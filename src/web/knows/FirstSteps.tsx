@@ -33,7 +33,7 @@ export function FirstSteps() {
   };
   return (
     <details class="steps" open={!shown}>
-      <summary>{shown ? 'You have seen it: shown because of what was done a moment ago' : 'Try it'}</summary>
+      <summary>{shown ? 'Done: the page changed by itself' : 'Try it'}</summary>
       <ol>
         {steps.map((step, i) => (
           <li key={i} class={step.done ? 'done' : ''}>
