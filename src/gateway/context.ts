@@ -1,0 +1,71 @@
+import DataLoader from 'dataloader';
+import { UsherError } from '../errors.ts';
+import { shardOf } from '../model/shard.ts';
+import type { SlotsRead } from '../state/stateStore.ts';
+import { deviceOf } from './device.ts';
+import type { Outcome, Sender } from './intake.ts';
+import type { Services } from './services.ts';
+import type { Identity } from './tokens.ts';
+import type { VisitorRef } from './visitorRef.ts';
+
+/** What a resolver knows of its request. One a request; on a WebSocket one an operation. */
+export class RequestContext {
+  readonly services: Services;
+  readonly userAgent: string | undefined;
+  readonly receivedAt: number;
+  readonly transport: 'http' | 'sse' | 'ws';
+  /** Whose slots to answer beside an outcome, and for which page. */
+  readonly tracked = new Map<Outcome, { readonly visitor: VisitorRef | null; readonly page: string | null }>();
+  readonly #identity: Identity | UsherError | null;
+  #loader: DataLoader<string, SlotsRead> | null = null;
+
+  constructor(options: {
+    readonly services: Services;
+    /** An error: a token came that is none; it is told by the first resolver that needs to know who asks. */
+    readonly identity: Identity | UsherError | null;
+    readonly userAgent: string | undefined;
+    readonly receivedAt: number;
+    readonly transport: 'http' | 'sse' | 'ws';
+  }) {
+    this.services = options.services;
+    this.userAgent = options.userAgent;
+    this.receivedAt = options.receivedAt;
+    this.transport = options.transport;
+    this.#identity = options.identity;
+  }
+
+  /** @throws UsherError VISIT_REQUIRED, TOKEN_INVALID, TOKEN_EXPIRED */
+  identity(): Identity {
+    if (this.#identity === null) {
+      const paste = this.services.config.mode === 'development' ? '"Authorization: Bearer dev:alice", or ' : '';
+      throw new UsherError('VISIT_REQUIRED', `no token came; send the header ${paste}"Authorization: Bearer TOKEN" with a token of mutation startVisit`);
+    }
+    if (this.#identity instanceof UsherError) throw this.#identity;
+    return this.#identity;
+  }
+
+  /** When the token of the request ends, ms since the epoch; null: it does not. */
+  get expiresAt(): number | null {
+    const identity = this.#identity;
+    return identity !== null && !(identity instanceof UsherError) && identity.kind === 'visitor' ? identity.expiresAt : null;
+  }
+
+  get closing(): Services['closing'] {
+    return this.services.closing;
+  }
+
+  /** @throws UsherError as `identity` */
+  sender(sentAt: string | null): Sender {
+    return { identity: this.identity(), device: deviceOf(this.userAgent), receivedAt: this.receivedAt, sentAt };
+  }
+
+  /** Slots by visitor: what several fields of one request ask for is read at once, and once. */
+  get loader(): DataLoader<string, SlotsRead> {
+    const { store, log } = this.services;
+    this.#loader ??= new DataLoader(
+      (visitors) => store.readSlots(visitors.map((visitor) => ({ shard: shardOf(visitor, log.shards), visitor }))) as Promise<SlotsRead[]>,
+      { maxBatchSize: 100 },
+    );
+    return this.#loader;
+  }
+}

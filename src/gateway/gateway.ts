@@ -1,0 +1,142 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Config } from '../config.ts';
+import { UsherError } from '../errors.ts';
+import type { EventLog } from '../log/eventLog.ts';
+import { type Readiness, readinessOf } from '../observe/health.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { Bundles } from '../playbook/bundles.ts';
+import type { Catalog, Playbook } from '../playbook/playbook.ts';
+import type { Hub } from '../push/hub.ts';
+import type { StateStore } from '../state/stateStore.ts';
+import { AppendQueue } from './appendQueue.ts';
+import { Origins } from './cors.ts';
+import { Execution } from './execution.ts';
+import { Intake } from './intake.ts';
+import { limits } from './limits.ts';
+import { Routes } from './routes.ts';
+import type { Services } from './services.ts';
+import { SlotReader } from './slotReader.ts';
+import { serveSockets } from './sockets.ts';
+import { type SecretKey, Tokens } from './tokens.ts';
+
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly log: EventLog;
+  readonly store: StateStore;
+  readonly hub: Hub;
+  readonly bundles: Bundles;
+  /** The newest published one: tracking plan and slot definitions. */
+  readonly playbook: () => Playbook;
+  /** Its products; without it the start page's shop has none. */
+  readonly catalog?: () => Catalog;
+  /** Its `images` are served under /playbook/images. */
+  readonly playbookFolder: string;
+  /** The built web files: index.html, usher.js, … */
+  readonly assetsFolder: string;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly secrets: { readonly visitSecret: string; readonly keys: readonly SecretKey[] };
+  /** What keeps the workers of this process from being ready. */
+  readonly workerReady?: () => readonly string[];
+  /** Wall clock, ms with fractions. */
+  readonly now?: () => number;
+}
+
+export interface Gateway {
+  readonly url: string;
+  readonly port: number;
+  ready(): Readiness;
+  /** Takes the tracking plan of another playbook for requests from now on. */
+  schemaReload(playbook: Playbook): void;
+  /** Takes no more requests, finishes those under way, ends streams and sockets. Calling again waits for the same end. */
+  stop(): Promise<void>;
+}
+
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+
+/**
+ * HTTP, server-sent events and WebSocket on one port.
+ * @throws UsherError PORT_IN_USE, CONFIG_INVALID
+ */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { config, log, store, hub, bundles, playbook, logger, metrics, secrets } = options;
+  const now = options.now ?? (() => performance.timeOrigin + performance.now());
+  const development = config.mode === 'development';
+  const queue = new AppendQueue(log);
+  const lagOf = (shard: number) => Math.max(0, queue.endOf(shard) - (hub.view(shard)?.position ?? 0));
+  const lag = () => new Map(Array.from({ length: log.shards }, (_, shard) => [shard, lagOf(shard)]));
+  const streams = new Set<() => void>();
+  const services: Services = {
+    config,
+    log,
+    store,
+    hub,
+    bundles,
+    playbook,
+    logger,
+    metrics,
+    tokens: new Tokens({ ...secrets, development, lifeMs: config.visitTokenHours * hourMs, now }),
+    queue,
+    intake: new Intake({
+      queue,
+      shards: log.shards,
+      playbook,
+      maxEventAgeMs: config.maxEventAgeHours * hourMs,
+      lagOf,
+      onAccepted: metrics.eventAccepted,
+      onRefused: metrics.eventRefused,
+    }),
+    slots: new SlotReader({ config, log, hub, bundles, playbook, queue, metrics, now }),
+    renewableMs: config.visitorRetentionDays * dayMs,
+    closing(end) {
+      streams.add(end);
+      return () => streams.delete(end);
+    },
+    now,
+  };
+  metrics.readLag(lag);
+  metrics.readQueue(() => queue.records);
+
+  const execution = new Execution(services, playbook());
+  const origins = new Origins({ allowed: config.corsOrigins, development });
+  let stopping = false;
+  const ready = () => readinessOf({ stopping, workerReasons: options.workerReady?.() ?? [], lag: lag() });
+  const routes = new Routes({ ...options, services, execution, origins, ready, isStopping: () => stopping });
+  const server = createServer((request, response) => routes.answer(request, response));
+  server.maxConnections = limits.connections;
+  const sockets = serveSockets(server, { execution, services, origins, isStopping: () => stopping });
+  await listen(server, config);
+  const { port } = server.address() as AddressInfo;
+  const host = config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host;
+
+  async function stop(): Promise<void> {
+    stopping = true;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const end of [...streams]) end();
+    await sockets.stop();
+    await queue.drained();
+    server.closeIdleConnections();
+    await closed;
+  }
+  let stopped: Promise<void> | null = null;
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    port,
+    ready,
+    schemaReload: (next) => execution.reload(next),
+    stop: () => (stopped ??= stop()),
+  };
+}
+
+function listen(server: Server, { port, host }: Config): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') reject(new UsherError('PORT_IN_USE', `port ${port} of ${host} is in use by another program`));
+      else reject(new UsherError('CONFIG_INVALID', `cannot listen on port ${port} of host ${host}: ${error.message}`));
+    });
+    server.listen(port, host, resolve);
+  });
+}

@@ -1,0 +1,37 @@
+import type { Json } from '../../model/json.ts';
+import type { ShardCounters } from '../../model/shardMeta.ts';
+import type { VisitorCounts } from '../../model/visitor.ts';
+
+/** A visitor as conditions see it. */
+export interface VisitorAnswer {
+  readonly id: string;
+  readonly visitor: Json;
+  readonly session: Json;
+  readonly cart: {
+    readonly id: number;
+    readonly value: number;
+    readonly lines: readonly { readonly productId: string; readonly quantity: number; readonly price: number }[];
+  };
+  readonly traits: Json;
+  readonly counts: VisitorCounts;
+}
+
+export interface VisitorPageAnswer {
+  readonly visitors: readonly VisitorAnswer[];
+  readonly end: string | null;
+}
+
+export interface RuleInfoAnswer {
+  readonly id: string;
+  readonly name: string;
+  readonly sentence: string;
+  readonly status: string;
+  readonly priority: number;
+}
+
+export interface ShardStatusAnswer {
+  readonly shard: number;
+  readonly position: number;
+  readonly end: number;
+  readonly counters: ShardCounters;
+}

@@ -1,0 +1,45 @@
+import type { GraphQLSchema } from 'graphql';
+import type { Playbook } from '../../playbook/playbook.ts';
+import { addActivity } from './activity.ts';
+import { addAdvance } from './advance.ts';
+import { createBuilder } from './builder.ts';
+import { addCommon } from './common.ts';
+import { addContentUpdates } from './contentUpdates.ts';
+import { addEventInput } from './eventInput.ts';
+import { addFailedEvents } from './failedEvents.ts';
+import { addPersonalizedSlots } from './personalizedSlots.ts';
+import { addPlaybook } from './playbook.ts';
+import { addSlotTypes } from './slotTypes.ts';
+import { addStartVisit } from './startVisit.ts';
+import { addStatus } from './status.ts';
+import { addTrackEvent } from './trackEvent.ts';
+import { addTrackEvents } from './trackEvents.ts';
+import { addVisitor } from './visitor.ts';
+import { addVisitors } from './visitors.ts';
+
+export interface BuiltSchema {
+  readonly schema: GraphQLSchema;
+  /** Names of the types that the playbook's tracking plan brought. */
+  readonly playbookTypes: readonly string[];
+}
+
+/** The GraphQL schema for a playbook: all of it but EventInput and its members is the same for every playbook. */
+export function buildSchema(playbook: Pick<Playbook, 'events'>): BuiltSchema {
+  const builder = createBuilder();
+  addCommon(builder);
+  addSlotTypes(builder);
+  const { members, typeNames } = addEventInput(builder, playbook.events.values());
+  addStartVisit(builder);
+  addTrackEvent(builder, members);
+  addTrackEvents(builder);
+  addAdvance(builder);
+  addPersonalizedSlots(builder);
+  addVisitor(builder);
+  addVisitors(builder);
+  addFailedEvents(builder);
+  addStatus(builder);
+  addPlaybook(builder);
+  addContentUpdates(builder);
+  addActivity(builder);
+  return { schema: builder.toSchema({ sortSchema: false }), playbookTypes: typeNames };
+}

@@ -1,0 +1,170 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { type ErrorCode, errorCatalogue, isUsherError, UsherError } from '../errors.ts';
+import type { Catalog } from '../playbook/playbook.ts';
+import type { Readiness } from '../observe/health.ts';
+import { readBody } from './body.ts';
+import { RequestContext } from './context.ts';
+import type { Origins } from './cors.ts';
+import type { Execution } from './execution.ts';
+import { answerFast, fastRequest } from './fastLane.ts';
+import { type PackedPage, packGraphiql } from './graphiql.ts';
+import { limits } from './limits.ts';
+import { sendFile, sendJson, sendPacked, sendText } from './pages.ts';
+import { productsAnswer } from './products.ts';
+import type { Services } from './services.ts';
+import { pathOf } from './sockets.ts';
+import type { Identity } from './tokens.ts';
+import { YogaLane } from './yogaLane.ts';
+
+export interface RoutesOptions {
+  readonly services: Services;
+  readonly execution: Execution;
+  readonly origins: Origins;
+  readonly playbookFolder: string;
+  readonly catalog?: () => Catalog;
+  readonly assetsFolder: string;
+  readonly ready: () => Readiness;
+  readonly isStopping: () => boolean;
+}
+
+const httpStatus: Partial<Record<ErrorCode, number>> = {
+  REQUEST_TOO_LARGE: 413,
+  SHUTTING_DOWN: 503,
+  INTERNAL: 500,
+};
+
+/** Every path of the HTTP server. */
+export class Routes {
+  readonly #options: RoutesOptions;
+  readonly #yoga: YogaLane;
+  #graphiql: Promise<PackedPage> | null = null;
+
+  constructor(options: RoutesOptions) {
+    this.#options = options;
+    this.#yoga = new YogaLane(options.execution, options.services);
+  }
+
+  answer(request: IncomingMessage, response: ServerResponse): void {
+    this.#route(request, response).catch((error: unknown) => this.#fail(request, response, error));
+  }
+
+  async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = pathOf(request);
+    if (path === '/graphql') return this.#graphql(request, response);
+    if (request.method !== 'GET' && request.method !== 'HEAD') return sendText(response, 405, 'Only GET\n');
+    const { services, assetsFolder, playbookFolder, ready } = this.#options;
+    switch (path) {
+      case '/health':
+        return sendJson(response, 200, { status: 'alive' });
+      case '/ready': {
+        const { ready: isReady, reasons } = ready();
+        return sendJson(response, isReady ? 200 : 503, { ready: isReady, reasons });
+      }
+      case '/metrics':
+        return sendText(response, 200, await services.metrics.text(), services.metrics.contentType);
+      case '/usher.js':
+        response.setHeader('access-control-allow-origin', '*');
+        return sendFile(request, response, assetsFolder, 'usher.js');
+      case '/':
+        if (services.config.mode === 'development') return sendFile(request, response, assetsFolder, 'index.html');
+        break;
+      case '/playbook/products.json':
+        if (services.config.mode === 'development' && this.#options.catalog !== undefined) {
+          return sendJson(response, 200, productsAnswer(services.playbook(), this.#options.catalog()));
+        }
+        break;
+      default:
+        if (path.startsWith('/playbook/images/')) {
+          return sendFile(request, response, join(playbookFolder, 'images'), path.slice('/playbook/images/'.length));
+        }
+        if (path.startsWith('/assets/') && services.config.mode === 'development') return sendFile(request, response, assetsFolder, path.slice(1));
+    }
+    sendText(response, 404, 'Not found\n');
+  }
+
+  async #graphql(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { services, execution, origins, isStopping } = this.#options;
+    const receivedAt = services.now();
+    response.setHeader('cache-control', 'private, no-store');
+    if (isStopping()) throw new UsherError('SHUTTING_DOWN', 'this Usher is stopping');
+    if (!origins.pass(request, response)) return;
+    const isGet = request.method === 'GET';
+    if (isGet && services.config.mode === 'development' && wantsPage(request)) {
+      return sendPacked(request, response, await (this.#graphiql ??= packGraphiql()));
+    }
+    const body = request.method === 'POST' ? await this.#readPost(request) : null;
+    if (body === REFUSED) return sendUnsupported(response);
+    const fast = body !== null && services.config.fastLane ? fastRequest(request, body, execution) : null;
+    const context = new RequestContext({
+      services,
+      identity: await this.#identify(request),
+      userAgent: request.headers['user-agent'],
+      receivedAt,
+      transport: 'sse',
+    });
+    if (fast !== null) await answerFast(fast, execution, context, response);
+    else await this.#yoga.answer(request, response, body, context);
+    if (fast !== null || !String(response.getHeader('content-type')).startsWith('text/event-stream')) {
+      services.metrics.requestAnswered(fast === null ? 'yoga' : 'fast', (services.now() - receivedAt) / 1000);
+    }
+  }
+
+  /** JSON only: forms and texts are what a foreign page can send without asking (CSRF). */
+  async #readPost(request: IncomingMessage): Promise<string | typeof REFUSED> {
+    const type = (request.headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase();
+    if (type !== 'application/json') return REFUSED;
+    const body = await readBody(request, limits.batchBytes);
+    if (body.length * 3 > limits.requestBytes && Buffer.byteLength(body) > limits.requestBytes && !body.includes('trackEvents')) {
+      throw new UsherError('REQUEST_TOO_LARGE', `the request has ${Buffer.byteLength(body)} bytes; without trackEvents at most ${limits.requestBytes} are taken`);
+    }
+    return body;
+  }
+
+  /** A token that is none is told by the resolver that needs it: startVisit works with an expired header. */
+  #identify(request: IncomingMessage): Identity | UsherError | null | Promise<Identity | UsherError> {
+    const asError = (error: unknown): UsherError => {
+      if (isUsherError(error)) return error;
+      throw error;
+    };
+    try {
+      const identity = this.#options.services.tokens.identify(request.headers.authorization);
+      return identity instanceof Promise ? identity.catch(asError) : identity;
+    } catch (error) {
+      return asError(error);
+    }
+  }
+
+  #fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+    const known = isUsherError(error) ? error : new UsherError('INTERNAL', 'an internal fault; the log of the server has it');
+    if (!isUsherError(error)) this.#options.services.logger.error({ err: error, path: pathOf(request) }, 'a request failed by a fault of Usher');
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    // What is left of a request that was refused half read would be taken for the next one.
+    if (!request.complete) response.setHeader('connection', 'close');
+    if (known.code === 'SHUTTING_DOWN') {
+      response.setHeader('connection', 'close');
+      response.setHeader('retry-after', '1');
+    }
+    sendError(response, httpStatus[known.code] ?? 400, known.code, known.message);
+  }
+}
+
+const REFUSED = Symbol('content type');
+
+function sendUnsupported(response: ServerResponse): void {
+  response.setHeader('connection', 'close');
+  response.setHeader('accept-post', 'application/json');
+  sendError(response, 415, 'BAD_REQUEST', 'POST a body of content-type application/json; forms and texts are not taken');
+}
+
+function sendError(response: ServerResponse, status: number, code: ErrorCode, message: string): void {
+  const { help, retryable } = errorCatalogue[code];
+  sendJson(response, status, { errors: [{ message, extensions: { code, hint: help, retryable } }] });
+}
+
+function wantsPage(request: IncomingMessage): boolean {
+  return /\btext\/html\b/.test(request.headers.accept ?? '') && !/[?&]query=/.test(request.url ?? '');
+}

@@ -1,0 +1,162 @@
+import { decodeSlots } from '../model/codec.ts';
+import type { Activity } from '../model/commit.ts';
+import type { ActivityChange, VisitorChange } from '../push/hub.ts';
+import type { UsherError } from '../errors.ts';
+import type { SlotDefinition } from '../playbook/playbook.ts';
+import type { RequestContext } from './context.ts';
+import { encodeCursor, type Cursor } from './cursor.ts';
+import { Inbox } from './inbox.ts';
+import { limits } from './limits.ts';
+import { answerSlot, lineageOf, loadBundles, type SlotAnswer } from './slotAnswers.ts';
+import type { SlotsState } from './slotReader.ts';
+
+export interface StageAnswer {
+  readonly name: string;
+  readonly ms: number;
+}
+export interface CauseAnswer {
+  readonly eventId: string | null;
+  readonly eventType: string;
+  readonly at: number | null;
+  readonly rules: readonly string[];
+  readonly stages: readonly StageAnswer[];
+}
+export interface ContentUpdateAnswer {
+  readonly kind: 'SNAPSHOT' | 'CHANGE';
+  readonly cursor: string;
+  readonly slots: readonly SlotAnswer[];
+  readonly cause: CauseAnswer | null;
+}
+export interface ActivityAnswer {
+  readonly activity: Activity;
+  readonly position: string;
+  readonly slots: readonly SlotAnswer[];
+  readonly stages: readonly StageAnswer[];
+}
+
+/**
+ * A visitor's slots as they change: subscribe, then read, then drop what is not newer (semantics 7.1). A reader slower than the changes gets
+ * the newest state and the latest cause; nothing is queued.
+ */
+export function contentUpdates(
+  context: RequestContext,
+  visitor: string,
+  definitions: readonly SlotDefinition[],
+  after: Cursor | null,
+): AsyncIterableIterator<ContentUpdateAnswer> {
+  const { hub, slots, metrics } = context.services;
+  let latest: VisitorChange | null = null;
+  let sent: { lineage: string; version: number } | null = after?.slots ?? null;
+  let isFirst = true;
+  const inbox = new Inbox<ContentUpdateAnswer>(context, async () => {
+    if (isFirst) {
+      isFirst = false;
+      return toUpdate(await slots.stateOf(visitor, context), null);
+    }
+    if (latest === null) return 'wait';
+    const change = latest;
+    latest = null;
+    const view = change.slots === null ? null : decodeSlots(change.slots);
+    return toUpdate({ visitor, view: slots.live(view, change.shard.appendTime), shard: change.shard }, change);
+  });
+  inbox.onClose(
+    hub.listen(visitor, (change) => {
+      if (latest !== null) metrics.updateDropped('newer_state');
+      latest = change;
+      inbox.wake();
+    }),
+  );
+
+  async function toUpdate(state: SlotsState, change: VisitorChange | null): Promise<ContentUpdateAnswer | 'skip'> {
+    const version = state.view?.version ?? 0;
+    const lineage = lineageOf(state);
+    const sameLineage = sent !== null && sent.lineage === lineage;
+    if (sameLineage && version <= sent!.version) return 'skip';
+    const since = sameLineage ? sent!.version : -1;
+    sent = { lineage, version };
+    const changed = definitions.filter((definition) => (state.view?.slots[definition.name]?.version ?? 0) > since);
+    if (changed.length === 0) return 'skip';
+    if (state.view !== null) await loadBundles(state.view, changed, context.services.bundles);
+    const answers = changed.map((definition) => answerSlot(definition, state, { ...context.services, stale: false }));
+    const isChange = sameLineage && change !== null;
+    return {
+      kind: isChange ? 'CHANGE' : 'SNAPSHOT',
+      cursor: encodeCursor({ visitor, upTo: state.shard.position, slots: sent }),
+      slots: answers,
+      cause: change !== null && isChange ? causeOf(change, answers, context) : null,
+    };
+  }
+  return inbox;
+}
+
+/** What made the change: the last record of the commit that changed a slot; from the slot itself where the commit tells no more. */
+function causeOf(change: VisitorChange, answers: readonly SlotAnswer[], context: RequestContext): CauseAnswer | null {
+  const activity = change.activity.findLast((line) => line.slots.length > 0);
+  if (activity !== undefined && change.times !== null) {
+    const stages = stagesOf(activity, change.times, context);
+    return { eventId: activity.eventId, eventType: activity.type, at: activity.at, rules: activity.rules, stages };
+  }
+  for (const answer of answers) {
+    const { cause, rule } = answer;
+    if (cause !== null && rule !== null) return { eventId: cause.eventId, eventType: cause.eventType, at: cause.at, rules: [rule], stages: [] };
+  }
+  return null;
+}
+
+/** Where the time went, from the request's arrival to now. Clocks of one machine in one process; between machines they may differ. */
+function stagesOf(
+  activity: Activity,
+  times: { readonly foldedAt: number; readonly receivedAt: number },
+  { services }: RequestContext,
+): readonly StageAnswer[] {
+  const pushedAt = services.now();
+  const stage = (name: string, ms: number): StageAnswer => ({ name, ms: Math.max(0, Math.round(ms * 1000) / 1000) });
+  const stages = [
+    stage('log→fold', times.foldedAt - activity.appendTime),
+    stage('fold→commit', times.receivedAt - times.foldedAt),
+    stage('commit→push', pushedAt - times.receivedAt),
+  ];
+  if (activity.receivedAt === null) return stages;
+  if (activity.what === 'folded') services.metrics.eventToUpdate(Math.max(0, pushedAt - activity.receivedAt) / 1000);
+  return [stage('accept→log', activity.appendTime - activity.receivedAt), ...stages];
+}
+
+/** What the fold does, line by line. A reader that is too slow loses the oldest lines, counted. */
+export function activities(context: RequestContext, visitor: string | null): AsyncIterableIterator<ActivityAnswer> {
+  const { hub, metrics } = context.services;
+  const queue: ActivityChange[] = [];
+  const inbox = new Inbox<ActivityAnswer>(context, async () => {
+    const change = queue.shift();
+    return change === undefined ? 'wait' : activityAnswer(change, context);
+  });
+  inbox.onClose(
+    hub.watch(visitor, (change) => {
+      if (queue.length >= limits.queuedActivities) {
+        queue.shift();
+        metrics.updateDropped('slow_reader');
+      }
+      queue.push(change);
+      inbox.wake();
+    }),
+  );
+  return inbox;
+}
+
+async function activityAnswer({ activity, shard, slots, times }: ActivityChange, context: RequestContext): Promise<ActivityAnswer> {
+  const { services } = context;
+  const names = activity.slots.length === 0 ? [] : services.slots.definitions(activity.slots, null, true);
+  const definitions = names.filter((definition): definition is SlotDefinition => !isError(definition));
+  const view = slots === null || definitions.length === 0 ? null : services.slots.live(decodeSlots(slots), shard.appendTime);
+  const state: SlotsState = { visitor: activity.visitor, view, shard };
+  if (view !== null) await loadBundles(view, definitions, services.bundles);
+  return {
+    activity,
+    position: `${shard.shard}:${activity.offset}`,
+    slots: definitions.map((definition) => answerSlot(definition, state, { ...services, stale: false })),
+    stages: stagesOf(activity, times, context),
+  };
+}
+
+function isError(value: SlotDefinition | UsherError): value is UsherError {
+  return value instanceof Error;
+}

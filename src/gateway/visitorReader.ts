@@ -1,0 +1,36 @@
+import { EventScope, sessionView, visitorView } from '../decide/scope.ts';
+import { UsherError } from '../errors.ts';
+import { decodeVisitor } from '../model/codec.ts';
+import type { Json } from '../model/json.ts';
+import { shardOf } from '../model/shard.ts';
+import type { VisitorAnswer } from './graphql/answers.ts';
+import type { Services } from './services.ts';
+
+/**
+ * A visitor as conditions see it, from its whole profile; null: not known, or expired.
+ * @throws UsherError STATE_UNAVAILABLE
+ */
+export async function readVisitor({ store, log, bundles, slots }: Services, id: string): Promise<VisitorAnswer | null> {
+  const shard = shardOf(id, log.shards);
+  const meta = await store.readMeta(shard);
+  const stored = await store.readProfile(shard, id);
+  // A profile is made by folding, which begins with an activation; without one there is nothing to read it with.
+  if (stored === null || meta === null || meta.active === null) return null;
+  const visitor = decodeVisitor(stored.profile, stored.slots);
+  if (slots.live({ ...visitor, held: [] }, meta.appendTime) === null) return null;
+  const active = await bundles.load(meta.active.playbook, meta.active.catalog);
+  const scope = new EventScope(active, visitor, visitor.now, null, visitor.now);
+  return {
+    id,
+    visitor: visitorView(visitor, active),
+    session: visitor.session === null ? null : sessionView(visitor, active),
+    cart: cartOf(scope.cart),
+    traits: scope.traits,
+    counts: visitor.counts,
+  };
+}
+
+function cartOf(cart: Json): VisitorAnswer['cart'] {
+  if (cart === null || typeof cart !== 'object' || !('lines' in cart)) throw new UsherError('INTERNAL', 'the playbook has no trait cart');
+  return cart as unknown as VisitorAnswer['cart'];
+}

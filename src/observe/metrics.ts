@@ -1,0 +1,117 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ShardCounters, ShardMeta } from '../model/shardMeta.ts';
+
+export interface Metrics {
+  readonly eventAccepted: (type: string) => void;
+  readonly eventRefused: (reason: string) => void;
+  readonly eventToUpdate: (seconds: number) => void;
+  readonly slotResolved: (source: string, seconds: number) => void;
+  readonly updateDropped: (reason: string) => void;
+  readonly subscriptionOpened: (transport: Transport) => void;
+  readonly subscriptionClosed: (transport: Transport) => void;
+  readonly requestAnswered: (lane: 'fast' | 'yoga', seconds: number) => void;
+  /** What the worker reports of a commit. */
+  committed(event: { readonly meta: ShardMeta; readonly visitors: number; readonly foldMs: number; readonly commitMs: number }): void;
+  /** Asked for when the metrics are read: records of each shard that wait to be folded. */
+  readLag(read: () => ReadonlyMap<number, number>): void;
+  /** Asked for when the metrics are read: records that wait for the log. */
+  readQueue(read: () => number): void;
+  /** Prometheus text. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+export type Transport = 'ws' | 'sse';
+
+/** Seconds; from half a millisecond, because that is where an embedded Usher is, to ten seconds. */
+const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const counted = ['folded', 'duplicate', 'late', 'held', 'beyondWindow', 'failed', 'timersFired', 'rulesFired', 'slotChanges'] as const;
+
+/** Of the process, not of one Usher in it: its collectors watch the runtime and cannot be ended, so there is one set. */
+let processRegistry: Registry | null = null;
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const accepted = new Counter({ name: 'usher_events_accepted_total', help: 'Events that the log has.', labelNames: ['type'], registers });
+  const refused = new Counter({ name: 'usher_events_refused_total', help: 'Events refused or of unknown outcome, by error code.', labelNames: ['reason'], registers });
+  const toUpdate = new Histogram({ name: 'usher_event_to_update_seconds', help: 'From the arrival of an event to handing its change to a subscriber.', buckets: latencyBuckets, registers });
+  const resolved = new Histogram({ name: 'usher_slot_resolve_seconds', help: 'Time to answer personalizedSlots, waitMs included.', labelNames: ['source'], buckets: latencyBuckets, registers });
+  const request = new Histogram({ name: 'usher_request_seconds', help: 'Time to answer a GraphQL request over HTTP.', labelNames: ['lane'], buckets: latencyBuckets, registers });
+  const dropped = new Counter({ name: 'usher_updates_dropped_total', help: 'Updates that slow subscribers did not get.', labelNames: ['reason'], registers });
+  const subscriptions = new Gauge({ name: 'usher_subscriptions_active', help: 'Open subscriptions.', labelNames: ['transport'], registers });
+  const foldSeconds = new Histogram({ name: 'usher_fold_seconds', help: 'From taking a batch to having folded it.', buckets: latencyBuckets, registers });
+  const commitSeconds = new Histogram({ name: 'usher_commit_seconds', help: 'Time of a commit of the state.', buckets: latencyBuckets, registers });
+  const fold = new Counter({ name: 'usher_fold_total', help: 'What the fold did, since the process started.', labelNames: ['what'], registers });
+  const visitors = new Gauge({ name: 'usher_visitors', help: 'Visitors in the state of the shards served here.', labelNames: ['shard'], registers });
+  let lag = (): ReadonlyMap<number, number> => new Map();
+  let queue = () => 0;
+  new Gauge({
+    name: 'usher_log_lag',
+    help: 'Records in the log that are not folded yet.',
+    labelNames: ['shard'],
+    registers,
+    collect() {
+      for (const [shard, records] of lag()) this.set({ shard }, records);
+    },
+  });
+  new Gauge({
+    name: 'usher_append_queue_records',
+    help: 'Records that wait for the log or are on their way.',
+    registers,
+    collect() {
+      this.set(queue());
+    },
+  });
+  const seen = new Map<number, ShardCounters>();
+
+  return {
+    eventAccepted: countBy(accepted, 'type'),
+    eventRefused: countBy(refused, 'reason'),
+    eventToUpdate: (seconds) => toUpdate.observe(seconds),
+    slotResolved: (source, seconds) => resolved.observe({ source }, seconds),
+    updateDropped: countBy(dropped, 'reason'),
+    subscriptionOpened: (transport) => subscriptions.inc({ transport }),
+    subscriptionClosed: (transport) => subscriptions.dec({ transport }),
+    requestAnswered: (lane, seconds) => request.observe({ lane }, seconds),
+    committed({ meta, foldMs, commitMs }) {
+      foldSeconds.observe(foldMs / 1000);
+      commitSeconds.observe(commitMs / 1000);
+      visitors.set({ shard: meta.shard }, meta.counters.visitors);
+      const before = seen.get(meta.shard);
+      seen.set(meta.shard, meta.counters);
+      // The shard's counters live as long as its state; a Prometheus counter begins with the process.
+      if (before === undefined) return;
+      for (const what of counted) fold.inc({ what }, Math.max(0, meta.counters[what] - before[what]));
+    },
+    readLag(read) {
+      lag = read;
+    },
+    readQueue(read) {
+      queue = read;
+    },
+    async text() {
+      processRegistry ??= openProcessRegistry();
+      return `${await registry.metrics()}\n${await processRegistry.metrics()}`;
+    },
+    contentType: registry.contentType,
+  };
+}
+
+function openProcessRegistry(): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  return registry;
+}
+
+/** Looks a label's child up once: an event then costs a map entry, not the hashing of labels. */
+function countBy<L extends string>(counter: Counter<L>, label: L): (value: string) => void {
+  const children = new Map<string, { inc(): void }>();
+  return (value) => {
+    let child = children.get(value);
+    if (child === undefined) {
+      child = counter.labels({ [label]: value } as Record<L, string>);
+      children.set(value, child);
+    }
+    child.inc();
+  };
+}
