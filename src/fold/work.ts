@@ -1,13 +1,15 @@
+import type { ActiveBundles } from '../decide/bundles.ts';
+import { UsherError } from '../errors.ts';
+import { wakeAtOf } from '../model/codec.ts';
 import type { Activity, FailedEvent, OutboxEntry } from '../model/commit.ts';
-import type { ShardMeta } from '../model/shardMeta.ts';
+import { compareUtf8 } from '../model/shard.ts';
+import type { Activation, ShardCounters, ShardMeta } from '../model/shardMeta.ts';
 import type { Visitor } from '../model/visitor.ts';
-import type { Catalog, Playbook } from '../playbook/playbook.ts';
+import { Heap } from './heap.ts';
+import type { FoldSettings } from './settings.ts';
 
-/** A playbook and a catalog that are active together. */
-export interface ActiveBundles {
-  readonly playbook: Playbook;
-  readonly catalog: Catalog;
-}
+export type { ActiveBundles } from '../decide/bundles.ts';
+export { defaultFoldSettings, type FoldSettings } from './settings.ts';
 
 /** What the fold changed since the last `takeChanges`. */
 export interface FoldChanges {
@@ -18,4 +20,269 @@ export interface FoldChanges {
   readonly activity: readonly Activity[];
   /** The part of the meta that folding changes. */
   readonly meta: Pick<ShardMeta, 'position' | 'outputs' | 'appendTime' | 'active' | 'lastId' | 'counters'>;
+}
+
+/** When a visitor must be looked at: `at` is its smallest wallDue, or historicDue where that is asked for. */
+export interface KnownWakeup {
+  readonly at: number;
+  readonly visitor: string;
+}
+
+export type Bundles = (playbook: string, catalog: string) => ActiveBundles | null;
+
+interface Entry {
+  state: Visitor | null;
+  changed: boolean;
+  /** The wakeup that stands for this visitor in the heap; none: Infinity. Others of it there are left-overs. */
+  queuedAt: number;
+}
+
+/**
+ * The working set of one shard: the visitors that are loaded, what was changed of them, and which of their timers comes next.
+ * A plain structure without I/O; the worker fills it from the store and takes the changes out for a commit.
+ */
+export class ShardWork {
+  readonly settings: FoldSettings;
+  readonly counters: { -readonly [K in keyof ShardCounters]: number };
+  readonly #bundles: Bundles;
+  readonly #cache = new Map<string, Entry>();
+  readonly #wakeups = new Heap<KnownWakeup>(compareWakeups);
+  readonly #owned: ShardMeta;
+  #position: number;
+  #appendTime: number;
+  #lastId: string | null;
+  #activation: Activation | null;
+  #active: ActiveBundles | null;
+  #changed = new Set<string>();
+  #failed: FailedEvent[] = [];
+  #activity: Activity[] = [];
+  /** Undefined: the caller has not said which stored wakeups there are. */
+  #horizon: KnownWakeup | null | undefined;
+  #historicHorizon: KnownWakeup | null | undefined;
+
+  /** @throws UsherError BUNDLE_MISSING when the meta names active bundles that are not given */
+  constructor(options: {
+    readonly meta: ShardMeta;
+    readonly active: ActiveBundles | null;
+    /** Bundles by their hashes; null: not there. */
+    readonly bundles: Bundles;
+    readonly settings: FoldSettings;
+  }) {
+    const { meta, active } = options;
+    if (meta.active !== null && active === null) throw missingBundles(meta.active.playbook, meta.active.catalog);
+    this.#owned = meta;
+    this.#position = meta.position;
+    this.#appendTime = meta.appendTime;
+    this.#lastId = meta.lastId;
+    this.#activation = meta.active;
+    this.#active = active;
+    this.#bundles = options.bundles;
+    this.settings = options.settings;
+    this.counters = { ...meta.counters };
+  }
+
+  /** As it stands with all that was folded so far. */
+  get meta(): ShardMeta {
+    return {
+      ...this.#owned,
+      position: this.#position,
+      outputs: 0,
+      appendTime: this.#appendTime,
+      active: this.#activation,
+      lastId: this.#lastId,
+      counters: { ...this.counters },
+    };
+  }
+  get shard(): number {
+    return this.#owned.shard;
+  }
+  get shards(): number {
+    return this.#owned.shards;
+  }
+  get position(): number {
+    return this.#position;
+  }
+  get active(): ActiveBundles | null {
+    return this.#active;
+  }
+  /** Visitors changed since `takeChanges`. */
+  get changed(): number {
+    return this.#changed.size;
+  }
+  /** Visitors loaded. */
+  get size(): number {
+    return this.#cache.size;
+  }
+
+  /** Whether the visitor is loaded, or known to be absent. */
+  has(visitor: string): boolean {
+    return this.#cache.has(visitor);
+  }
+
+  /** What the store holds of a visitor; ignored for one that is loaded, whose state here is newer. */
+  setVisitor(visitor: string, state: Visitor | null): void {
+    if (this.#cache.has(visitor)) return;
+    const entry: Entry = { state, changed: false, queuedAt: Number.POSITIVE_INFINITY };
+    this.#cache.set(visitor, entry);
+    this.#queue(visitor, entry);
+  }
+
+  /**
+   * Stored wakeups up to T of the records to be folded, in order. Their visitors must be loaded before folding; from then on
+   * their timers are known from their states, so only the horizon is kept: the last wakeup of a full page, after which there
+   * may be more; null: there are none.
+   */
+  setWakeups(_known: readonly KnownWakeup[], horizon: KnownWakeup | null): void {
+    this.#horizon = horizon;
+  }
+
+  /** The same by historicDue, for an advance. */
+  setHistoric(_known: readonly KnownWakeup[], horizon: KnownWakeup | null): void {
+    this.#historicHorizon = horizon;
+  }
+
+  takeChanges(): FoldChanges {
+    const visitors = new Map<string, Visitor | null>();
+    for (const visitor of this.#changed) {
+      const entry = this.#cache.get(visitor)!;
+      entry.changed = false;
+      visitors.set(visitor, entry.state);
+    }
+    const { position, outputs, appendTime, active, lastId, counters } = this.meta;
+    const changes: FoldChanges = {
+      visitors,
+      failed: this.#failed,
+      outbox: [],
+      activity: this.#activity,
+      meta: { position, outputs, appendTime, active, lastId, counters },
+    };
+    this.#changed = new Set();
+    this.#failed = [];
+    this.#activity = [];
+    return changes;
+  }
+
+  /** Drops the least recently used visitors that have no change to take, until at most so many are loaded. Wakeups must be set anew. */
+  evict(maxVisitors: number): void {
+    if (this.#cache.size <= maxVisitors) return;
+    for (const [visitor, entry] of this.#cache) {
+      if (this.#cache.size <= maxVisitors) break;
+      if (!entry.changed) this.#cache.delete(visitor);
+    }
+    this.#horizon = undefined;
+    this.#historicHorizon = undefined;
+  }
+
+  // What follows is for the fold alone.
+
+  /** @throws Error when the visitor was not loaded: a fault of the caller */
+  visitor(visitor: string): Visitor | null {
+    const entry = this.#cache.get(visitor);
+    if (entry === undefined) throw new Error(`visitor ${visitor} must be loaded before its record or timer is folded`);
+    this.#cache.delete(visitor);
+    this.#cache.set(visitor, entry);
+    return entry.state;
+  }
+
+  put(visitor: string, state: Visitor | null): void {
+    const entry = this.#cache.get(visitor)!;
+    if (entry.state === state) return;
+    entry.state = state;
+    if (!entry.changed) {
+      entry.changed = true;
+      this.#changed.add(visitor);
+    }
+    this.#queue(visitor, entry);
+  }
+
+  /** The visitor with the smallest wallDue ≤ T; null: none; undefined: the store must be asked for more first. */
+  nextWakeup(appendTime: number): Visitor | null | undefined {
+    const horizon = this.#horizon;
+    if (horizon === undefined) throw new Error('setWakeups must be called before a record is folded');
+    for (;;) {
+      const top = this.#wakeups.peek();
+      if (top === undefined || top.at > appendTime) {
+        return horizon === null || horizon.at > appendTime ? null : undefined;
+      }
+      const entry = this.#cache.get(top.visitor);
+      const wakeAt = entry === undefined || entry.state === null ? null : wakeAtOf(entry.state);
+      if (wakeAt === top.at) return horizon !== null && compareWakeups(top, horizon) > 0 ? undefined : entry!.state;
+      this.#wakeups.pop();
+      if (entry !== undefined && entry.queuedAt === top.at) {
+        entry.queuedAt = Number.POSITIVE_INFINITY;
+        this.#queue(top.visitor, entry);
+      }
+    }
+  }
+
+  /** Whether the store may hold more historic visitors than are loaded. */
+  get moreHistoric(): boolean {
+    if (this.#historicHorizon === undefined) throw new Error('setHistoric must be called before an advance is folded');
+    return this.#historicHorizon !== null;
+  }
+
+  *historicVisitors(): Generator<Visitor> {
+    for (const { state } of this.#cache.values()) if (state?.historic) yield state;
+  }
+
+  count(name: keyof ShardCounters, by = 1): void {
+    this.counters[name] += by;
+  }
+
+  fail(failed: FailedEvent): void {
+    this.#failed.push(failed);
+    this.counters.failed++;
+  }
+
+  note(activity: Activity): void {
+    if (this.#activity.length < this.settings.activity) this.#activity.push(activity);
+  }
+
+  /** T is the largest stamp so far (3.1). */
+  raiseAppendTime(stamp: number): number {
+    if (stamp > this.#appendTime) this.#appendTime = stamp;
+    return this.#appendTime;
+  }
+
+  moveTo(position: number, lastId: string | null): void {
+    this.#position = position;
+    this.#lastId = lastId;
+  }
+
+  /** @throws UsherError BUNDLE_MISSING */
+  activate(playbook: string, catalog: string, foldVersion: number): void {
+    const active = this.#bundles(playbook, catalog);
+    if (active === null) throw missingBundles(playbook, catalog);
+    this.#active = active;
+    this.#activation = { playbook, catalog, foldVersion };
+  }
+
+  /**
+   * A wakeup that moved to a later time stays where it is in the heap until it comes up there, and is then queued anew: most
+   * events only push their visitor's session end further away, and so cost the heap nothing.
+   */
+  #queue(visitor: string, entry: Entry): void {
+    const at = entry.state === null ? null : wakeAtOf(entry.state);
+    if (at === null || at >= entry.queuedAt) return;
+    entry.queuedAt = at;
+    this.#wakeups.push({ at, visitor });
+    if (this.#wakeups.size > 4 * this.#cache.size + 1024) this.#rebuildWakeups();
+  }
+
+  #rebuildWakeups(): void {
+    this.#wakeups.clear();
+    for (const [visitor, entry] of this.#cache) {
+      const at = entry.state === null ? null : wakeAtOf(entry.state);
+      entry.queuedAt = at ?? Number.POSITIVE_INFINITY;
+      if (at !== null) this.#wakeups.push({ at, visitor });
+    }
+  }
+}
+
+export function compareWakeups(a: KnownWakeup, b: KnownWakeup): number {
+  return a.at - b.at || compareUtf8(a.visitor, b.visitor);
+}
+
+function missingBundles(playbook: string, catalog: string): UsherError {
+  return new UsherError('BUNDLE_MISSING', `the shard's log asks for playbook ${playbook} and catalog ${catalog}, which are not there`);
 }

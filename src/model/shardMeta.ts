@@ -43,8 +43,12 @@ export interface ShardCounters {
   readonly droppedTimers: number;
   readonly timersFired: number;
   readonly rulesFired: number;
+  /** Conditions and trait expressions that threw while running; what they belong to was passed over. */
+  readonly ruleErrors: number;
   readonly slotChanges: number;
+  /** Visitors found new; those there now are these less the expired ones. */
   readonly visitors: number;
+  /** Visitors dropped, or found new again, because nothing was heard of them for the retention (4.5). */
   readonly expiredVisitors: number;
 }
 
@@ -60,6 +64,7 @@ export const noCounts: ShardCounters = {
   droppedTimers: 0,
   timersFired: 0,
   rulesFired: 0,
+  ruleErrors: 0,
   slotChanges: 0,
   visitors: 0,
   expiredVisitors: 0,

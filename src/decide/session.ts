@@ -1,0 +1,16 @@
+import type { Visitor } from '../model/visitor.ts';
+
+/**
+ * The session that this event belongs to (semantics 10.1). One that has been idle was ended by its timer before; an event that
+ * brings another campaign starts a new one. `now` is visitor now, this event included.
+ */
+export function withSession(visitor: Visitor, now: number, campaign: string | null): Visitor {
+  const { session, counts } = visitor;
+  if (session !== null && (campaign === null || campaign === session.campaign)) return visitor;
+  const number = counts.sessions + 1;
+  return {
+    ...visitor,
+    session: { number, startedAt: now, campaign, traits: {} },
+    counts: { ...counts, sessions: number },
+  };
+}

@@ -1,0 +1,178 @@
+import type { Json, JsonObject } from '../model/json.ts';
+import type { EventRecord } from '../model/record.ts';
+import type { Visitor } from '../model/visitor.ts';
+import type { Playbook, Trait } from '../playbook/playbook.ts';
+import { boundedValue } from './bounds.ts';
+import type { ActiveBundles } from './bundles.ts';
+import { addToCart, type CartState, cartView, emptyCart, orderCart, removeFromCart } from './cart.ts';
+import { toMajor, toMinor } from './money.ts';
+import type { EventScope } from './scope.ts';
+
+type TraitStates = { readonly [trait: string]: Json };
+
+/**
+ * The visitor with its traits after this event. A trait's `if` and `of` read the visitor as before the event (its session as
+ * after), so the order in which a playbook declares traits means nothing. One whose expression fails keeps its state.
+ * @returns how many failed, beside the visitor
+ * @throws FoldFailure when the event cannot enter the cart
+ */
+export function withTraits(
+  visitor: Visitor,
+  record: EventRecord,
+  at: number,
+  bundles: ActiveBundles,
+  scope: EventScope,
+): { visitor: Visitor; errors: number } {
+  let all: { [trait: string]: Json } | null = null;
+  let session: { [trait: string]: Json } | null = null;
+  let errors = 0;
+  for (const trait of bundles.playbook.traitsFor(record.type)) {
+    const perSession = trait.over === 'session';
+    const states = perSession ? visitor.session!.traits : visitor.traits;
+    const before = stateOf(states, trait);
+    let after: Json | undefined;
+    if (trait.cart !== null) {
+      after = nextCart(before as CartState | undefined, trait.cart, record, at, bundles) as Json | undefined;
+    } else {
+      try {
+        if (trait.if !== null && !trait.if.evaluate(scope)) continue;
+        after = nextState(trait, before, scope, bundles.playbook.minorDigits);
+      } catch {
+        errors++;
+        continue;
+      }
+    }
+    if (after === undefined || after === before) continue;
+    if (perSession) (session ??= { ...states })[trait.name] = after;
+    else (all ??= { ...states })[trait.name] = after;
+  }
+  if (all === null && session === null) return { visitor, errors };
+  return {
+    visitor: {
+      ...visitor,
+      traits: all ?? visitor.traits,
+      session: session === null ? visitor.session : { ...visitor.session!, traits: session },
+    },
+    errors,
+  };
+}
+
+function stateOf(states: TraitStates, trait: Trait): Json | undefined {
+  return Object.hasOwn(states, trait.name) ? states[trait.name] : undefined;
+}
+
+function nextCart(
+  before: CartState | undefined,
+  types: NonNullable<Trait['cart']>,
+  record: EventRecord,
+  at: number,
+  { catalog, playbook }: ActiveBundles,
+): CartState | undefined {
+  const cart = before ?? emptyCart;
+  const prices = { catalog, minorDigits: playbook.minorDigits };
+  if (record.type === types.add) return addToCart(cart, record.properties, at, prices);
+  if (record.type === types.remove) return removeFromCart(cart, record.properties);
+  if (record.type === types.order) return orderCart(cart, at);
+  return before;
+}
+
+/** Undefined: nothing to remember. An expression that gives null gives no value. */
+function nextState(trait: Trait, before: Json | undefined, scope: EventScope, minorDigits: number): Json | undefined {
+  switch (trait.kind) {
+    case 'count':
+      return ((before as number | undefined) ?? 0) + 1;
+    case 'sum': {
+      const value = trait.of?.evaluate(scope) ?? null;
+      if (typeof value !== 'number' || !Number.isFinite(value)) return before;
+      return ((before as number | undefined) ?? 0) + (trait.money ? toMinor(value, minorDigits) : value);
+    }
+    case 'first':
+      return before === undefined ? remembered(trait, scope, minorDigits) : before;
+    case 'last':
+      return remembered(trait, scope, minorDigits) ?? before;
+    case 'recent': {
+      const value = remembered(trait, scope, minorDigits);
+      if (value === undefined) return before;
+      const list = (before as readonly Json[] | undefined) ?? [];
+      if (list[0] === value) return before;
+      const key = typeof value === 'object' ? JSON.stringify(value) : value;
+      const others = list.filter((each) => (typeof each === 'object' ? JSON.stringify(each) : each) !== key);
+      return [value, ...others.slice(0, trait.limit - 1)];
+    }
+    case 'cart':
+      return before;
+  }
+}
+
+function remembered(trait: Trait, scope: EventScope, minorDigits: number): Json | undefined {
+  const value = trait.of?.evaluate(scope) ?? null;
+  if (value === null) return undefined;
+  return trait.money && typeof value === 'number' ? toMinor(value, minorDigits) : boundedValue(value);
+}
+
+/** A trait's value as conditions read it: money in major units, the declared initial value before the first. */
+function readTrait(trait: Trait, states: TraitStates | null, minorDigits: number): Json {
+  const state = states === null ? undefined : stateOf(states, trait);
+  if (trait.cart !== null) return cartView((state as CartState | undefined) ?? emptyCart, minorDigits) as unknown as Json;
+  if (state === undefined) return trait.initial;
+  if (!trait.money) return state;
+  if (typeof state === 'number') return toMajor(state, minorDigits);
+  return Array.isArray(state) ? state.map((each) => (typeof each === 'number' ? toMajor(each, minorDigits) : each)) : state;
+}
+
+/** The traits that stand under one root of conditions, with the rest of their path. */
+interface RootTraits {
+  readonly trait: Trait;
+  readonly path: readonly string[];
+}
+const roots = new WeakMap<Playbook, ReadonlyMap<string, readonly RootTraits[]>>();
+
+function traitsUnder(playbook: Playbook, root: string): readonly RootTraits[] {
+  let byRoot = roots.get(playbook);
+  if (byRoot === undefined) {
+    const made = new Map<string, RootTraits[]>();
+    for (const trait of playbook.traits.values()) {
+      const [first = 'traits', ...path] = trait.path;
+      made.set(first, [...(made.get(first) ?? []), { trait, path }]);
+    }
+    roots.set(playbook, made);
+    byRoot = made;
+  }
+  return byRoot.get(root) ?? [];
+}
+
+/** All traits under a root (`visitor`, `session`, `traits`), added to what stands there anyway. */
+export function readTraits(playbook: Playbook, root: string, visitor: Visitor, into: { [name: string]: Json }): JsonObject {
+  for (const { trait, path } of traitsUnder(playbook, root)) {
+    const states = trait.over === 'session' ? (visitor.session?.traits ?? null) : visitor.traits;
+    const value = readTrait(trait, states, playbook.minorDigits);
+    if (path.length === 1) into[path[0]!] = value;
+    else putAt(into, path, value);
+  }
+  return into;
+}
+
+/** The trait that is a root by itself, as `cart` is; null: the playbook has none. */
+export function readRootTrait(playbook: Playbook, root: string, visitor: Visitor): Json {
+  const found = traitsUnder(playbook, root).find(({ path }) => path.length === 0);
+  if (found === undefined) return null;
+  const { trait } = found;
+  const states = trait.over === 'session' ? (visitor.session?.traits ?? null) : visitor.traits;
+  return readTrait(trait, states, playbook.minorDigits);
+}
+
+/** Puts a value at a path of nested maps, which are made as needed. Names come from playbooks; `__proto__` is none. */
+export function putAt(into: { [name: string]: Json }, path: readonly string[], value: Json): void {
+  let map = into;
+  for (let i = 0; i < path.length; i++) {
+    const name = path[i]!;
+    if (name === '__proto__') return;
+    if (i === path.length - 1) {
+      map[name] = value;
+      return;
+    }
+    const inner = Object.hasOwn(map, name) ? map[name] : undefined;
+    if (inner === null || typeof inner !== 'object' || Array.isArray(inner)) map[name] = {};
+    map = map[name] as { [name: string]: Json };
+  }
+}

@@ -1,0 +1,204 @@
+import { type EventRecord, formatPosition } from '../model/record.ts';
+import type { HeldEvent, Source, Visitor } from '../model/visitor.ts';
+import { counted, type FoldContext, keepFailed } from './context.ts';
+import { findsExpired, newVisitor } from './expiry.ts';
+import { hashId, withId } from './recentIds.ts';
+import type { ReadRecord, RecordNumber } from './record.ts';
+import { firstHeld, newSource, passTo, withHeld, withSkipped } from './sequence.ts';
+import { eventTime, foldEvent } from './step.ts';
+import { withoutTimer, withTimer } from './timers.ts';
+
+/**
+ * Steps (2) and (3) of semantics 3.5: whether the record is a duplicate, must wait, or is folded, and what it lets go.
+ * Poison comes here too when its number, or an event's id, can be read: that much of it counts as seen (1.5).
+ */
+export function arrive(context: FoldContext, stored: Visitor | null, id: string, read: ReadRecord): Visitor {
+  const { settings, appendTime, offset, work } = context;
+  const event = read.record as EventRecord | null;
+  const at = event === null ? null : eventTime({ record: event, appendTime }, settings.maxEventAgeMs);
+  const expired = stored !== null && findsExpired(stored, at, appendTime, settings.visitorRetentionMs);
+  if (expired) work.count('expiredVisitors');
+  if (stored === null || expired) work.count('visitors');
+  const visitor = stored === null || expired ? newVisitor(id, offset, appendTime) : stored;
+  if (read.number !== null) return arriveNumbered(context, visitor, read, read.number, expired);
+  return arriveUnnumbered(context, visitor, read);
+}
+
+function arriveUnnumbered(context: FoldContext, visitor: Visitor, read: ReadRecord): Visitor {
+  if (read.id === null) return failPoison(context, visitor, read);
+  const hash = hashId(read.id);
+  if (visitor.recentIds.includes(hash)) return duplicate(context, visitor, read);
+  const known = { ...visitor, recentIds: withId(visitor.recentIds, hash, context.settings.recentIds) };
+  return foldOrFail(context, known, read, false);
+}
+
+function arriveNumbered(
+  context: FoldContext,
+  before: Visitor,
+  read: ReadRecord,
+  number: RecordNumber,
+  expired: boolean,
+): Visitor {
+  const { settings } = context;
+  const { sequence, source: id } = number;
+  let visitor = withKnownSource(context, before, number, expired);
+  const skipping = withSkipped(sourceOf(visitor, id), number.skipped, sequence, settings);
+  if (skipping.taken > 0) {
+    visitor = counted(context, withSource(visitor, skipping.source, false), 'skipped', skipping.taken);
+    visitor = foldClosed(context, visitor, id);
+  }
+  const source = sourceOf(visitor, id);
+  if (sequence === source.next) {
+    visitor = withSource(visitor, passTo(source, sequence, settings), true);
+    return foldClosed(context, foldOrFail(context, visitor, read, false), id);
+  }
+  if (sequence > source.next) {
+    const isKnown = source.skipped.includes(sequence) || source.held.some((event) => event.sequence === sequence);
+    return isKnown ? duplicate(context, visitor, read) : hold(context, visitor, source, read, sequence);
+  }
+  if (source.missing.includes(sequence)) {
+    const missing = source.missing.filter((each) => each !== sequence);
+    return foldOrFail(context, withSource(visitor, { ...source, missing }, true), read, true);
+  }
+  return sequence <= source.floor ? beyondWindow(context, visitor, read) : duplicate(context, visitor, read);
+}
+
+/** The visitor with this record's source among its own; the least recently folded makes room, its held events fold first. */
+function withKnownSource(context: FoldContext, before: Visitor, number: RecordNumber, expired: boolean): Visitor {
+  if (before.sources.some((source) => source.id === number.source)) return before;
+  let visitor = before;
+  while (visitor.sources.length >= context.settings.sources) {
+    const leaving = visitor.sources[0]!.id;
+    visitor = release(context, visitor, leaving);
+    visitor = { ...visitor, sources: visitor.sources.filter((source) => source.id !== leaving) };
+  }
+  const source = newSource(number.source, number.sequence, expired, context.settings);
+  return { ...visitor, sources: [...visitor.sources, source] };
+}
+
+/** An event after a gap waits for it, unless the visitor holds too much already: then everything held goes. */
+function hold(context: FoldContext, visitor: Visitor, source: Source, read: ReadRecord, sequence: number): Visitor {
+  const { settings, appendTime, offset, work } = context;
+  const event: HeldEvent = { sequence, offset, appendTime, bytes: read.bytes, record: read.record as EventRecord | null };
+  const held = visitor.sources.flatMap((each) => each.held);
+  const bytes = held.reduce((sum, each) => sum + each.bytes, read.bytes);
+  const waiting = withSource(visitor, withHeld(source, event), false);
+  // Poison has failed already; what waits of it is its number alone.
+  const told = read.failure === null ? waiting : failPoison(context, waiting, read);
+  if (held.length + 1 <= settings.heldEvents && bytes <= settings.heldBytes) {
+    if (read.failure === null) note(context, read, 'held');
+    return withHoldTimer(context, counted(context, told, 'held'), source.id);
+  }
+  work.count('held', 0);
+  const order = told.sources.filter((each) => each.held.length > 0);
+  order.sort((a, b) => firstHeld(a)!.offset - firstHeld(b)!.offset);
+  return order.reduce((each, { id }) => release(context, each, id), told);
+}
+
+/** A hold ends: all of its source's held events fold, in the order of their numbers; the gap's numbers stay missing. */
+export function release(context: FoldContext, before: Visitor, id: string): Visitor {
+  let visitor = before;
+  for (let event = sourceOf(visitor, id).held[0]; event !== undefined; event = sourceOf(visitor, id).held[0]) {
+    visitor = foldHeld(context, visitor, id, event);
+  }
+  return withHoldTimer(context, visitor, id);
+}
+
+/** The gap of a source may have closed: what waited for it folds. */
+function foldClosed(context: FoldContext, before: Visitor, id: string): Visitor {
+  if (sourceOf(before, id).held.length === 0) return before;
+  let visitor = before;
+  for (;;) {
+    const source = sourceOf(visitor, id);
+    const event = source.held[0];
+    if (event === undefined || event.sequence !== source.next) break;
+    visitor = foldHeld(context, visitor, id, event);
+  }
+  return withHoldTimer(context, visitor, id);
+}
+
+function foldHeld(context: FoldContext, visitor: Visitor, id: string, event: HeldEvent): Visitor {
+  const source = sourceOf(visitor, id);
+  const passed = passTo({ ...source, held: source.held.slice(1) }, event.sequence, context.settings);
+  const next = withSource(visitor, passed, true);
+  const { record, offset, appendTime } = event;
+  return record === null ? next : foldEvent(context, next, { record, offset, appendTime, late: false });
+}
+
+/** A hold ends 50 ms after the append time of its source's first held event. */
+function withHoldTimer(context: FoldContext, visitor: Visitor, id: string): Visitor {
+  const source = visitor.sources.find((each) => each.id === id);
+  const first = source === undefined ? null : firstHeld(source);
+  if (first === null) {
+    const timers = withoutTimer(visitor.timers, 'hold', [id]);
+    return timers === visitor.timers ? visitor : { ...visitor, timers };
+  }
+  const wallDue = first.appendTime + context.settings.holdMs;
+  const timer = { what: 'hold', key: [id], due: null, wallDue, skew: 0, setAt: first.offset } as const;
+  return { ...visitor, timers: withTimer(visitor.timers, timer) };
+}
+
+function foldOrFail(context: FoldContext, visitor: Visitor, read: ReadRecord, late: boolean): Visitor {
+  if (read.failure !== null) return failPoison(context, visitor, read);
+  const { offset, appendTime } = context;
+  return foldEvent(context, visitor, { record: read.record as EventRecord, offset, appendTime, late });
+}
+
+function duplicate(context: FoldContext, visitor: Visitor, read: ReadRecord): Visitor {
+  note(context, read, 'duplicate');
+  return counted(context, visitor, 'duplicate');
+}
+
+function beyondWindow(context: FoldContext, visitor: Visitor, read: ReadRecord): Visitor {
+  const told = counted(context, visitor, 'beyondWindow');
+  const failure = read.failure ?? {
+    reason: 'BEYOND_WINDOW' as const,
+    detail: `number ${read.number!.sequence} of source ${read.number!.source} is older than the numbers that are kept`,
+  };
+  return failPoison(context, told, { ...read, failure });
+}
+
+/** Keeps a record that cannot be folded, and counts it for its visitor. */
+function failPoison(context: FoldContext, visitor: Visitor, read: ReadRecord): Visitor {
+  keepUnfolded(context, read, read.failure!);
+  return { ...visitor, counts: { ...visitor.counts, failed: visitor.counts.failed + 1 } };
+}
+
+/** Keeps a record that cannot be folded, and leaves no other trace. */
+export function keepUnfolded(context: FoldContext, read: ReadRecord, failure: NonNullable<ReadRecord['failure']>): void {
+  const { visitor, type, id, log } = read;
+  const position = formatPosition(log.shard, log.offset);
+  const { value, offset } = log;
+  keepFailed(context, { position, ...failure, visitor, type, value, offset, eventId: id });
+}
+
+function note(context: FoldContext, read: ReadRecord, what: 'duplicate' | 'held'): void {
+  const { work, offset, appendTime } = context;
+  const event = read.record as EventRecord | null;
+  work.note({
+    visitor: read.visitor!,
+    offset,
+    what,
+    eventId: read.id,
+    type: read.type ?? '',
+    at: event?.at ?? appendTime,
+    appendTime,
+    receivedAt: event?.receivedAt ?? null,
+    rules: [],
+    slots: [],
+    detail: null,
+    properties: event?.properties ?? null,
+  });
+}
+
+/** A source that leaves while its last held events fold is not found any more: then it has nothing. */
+function sourceOf(visitor: Visitor, id: string): Source {
+  return visitor.sources.find((source) => source.id === id)!;
+}
+
+/** `folded`: it becomes the most recently folded. */
+function withSource(visitor: Visitor, source: Source, folded: boolean): Visitor {
+  const index = visitor.sources.findIndex((each) => each.id === source.id);
+  if (!folded || index === visitor.sources.length - 1) return { ...visitor, sources: visitor.sources.with(index, source) };
+  return { ...visitor, sources: [...visitor.sources.toSpliced(index, 1), source] };
+}

@@ -1,0 +1,61 @@
+import type { SlotsView, Timer, Visitor } from '../model/visitor.ts';
+
+/** A visitor of whom nothing is known yet, made by the record at this offset. */
+export function newVisitor(id: string, offset: number, appendTime: number): Visitor {
+  return {
+    id,
+    born: offset,
+    historic: true,
+    now: 0,
+    // Nothing is folded yet; until something is, the visitor is as old as the record that made it (4.5).
+    lastAppend: appendTime,
+    version: 0,
+    sources: [],
+    recentIds: [],
+    counts: noVisitorCounts,
+    traits: {},
+    session: null,
+    slots: {},
+    timers: [],
+  };
+}
+
+export const noVisitorCounts: Visitor['counts'] = {
+  folded: 0,
+  duplicate: 0,
+  late: 0,
+  held: 0,
+  skipped: 0,
+  beyondWindow: 0,
+  failed: 0,
+  refusedTimers: 0,
+  sessions: 0,
+};
+
+/** A new visitor that still knows which events it had: for one that expires in the midst of them. */
+export function renewed(old: Visitor, offset: number, appendTime: number): Visitor {
+  const { sources, recentIds, timers } = old;
+  const fresh = newVisitor(old.id, offset, appendTime);
+  return { ...fresh, sources, recentIds, timers: timers.filter((timer) => timer.what === 'hold') };
+}
+
+/** Whether an event that arrives finds this visitor expired (semantics 4.5). `at` is null when its event time cannot be read. */
+export function findsExpired(visitor: Visitor, at: number | null, appendTime: number, retentionMs: number): boolean {
+  if (appendTime > visitor.lastAppend + retentionMs) return true;
+  return at !== null && visitor.counts.folded > 0 && at > visitor.now + retentionMs;
+}
+
+/** Whether a timer that comes up outlives its visitor, and so is dropped together with it (semantics 4.5). */
+export function outlives(timer: Timer, visitor: Visitor, retentionMs: number): boolean {
+  if (timer.what === 'hold') return false;
+  if (timer.due !== null && timer.due > visitor.now + retentionMs) return true;
+  return timer.wallDue !== null && timer.wallDue > visitor.lastAppend + retentionMs;
+}
+
+/**
+ * Whether a reader must take this visitor for a new one: nobody has removed it yet, but it is forgotten. A read has no event
+ * time, so the shard's T decides alone.
+ */
+export function readsAsNew(view: Pick<SlotsView, 'lastAppend'>, appendTime: number, retentionMs: number): boolean {
+  return appendTime > view.lastAppend + retentionMs;
+}

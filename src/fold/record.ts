@@ -1,0 +1,206 @@
+import type { FailureReason } from '../model/commit.ts';
+import type { Json } from '../model/json.ts';
+import { type LogRecord, recordKinds, type UsherRecord } from '../model/record.ts';
+import { isVisitorId } from '../model/shard.ts';
+
+/** A record of the log, read once: what it says, or why it says nothing. */
+export interface ReadRecord {
+  readonly log: LogRecord;
+  /** null: poison, as `failure` says. */
+  readonly record: UsherRecord | null;
+  readonly failure: { readonly reason: FailureReason; readonly detail: string } | null;
+  /** Whom it concerns, if that much can be read; to be loaded before it is folded. */
+  readonly visitor: string | null;
+  /** UTF-8 bytes of the value. */
+  readonly bytes: number;
+  /** A record's number counts as seen even if the rest of it cannot be read (semantics 1.5). */
+  readonly number: RecordNumber | null;
+  /** The id, type and claimed kind, as far as they can be read. */
+  readonly id: string | null;
+  readonly type: string | null;
+  readonly isEvent: boolean;
+}
+
+export interface RecordNumber {
+  readonly source: string;
+  readonly sequence: number;
+  readonly skipped: readonly number[];
+}
+
+const limits = { id: 128, type: 128, source: 64, skipped: 16, hash: 128, position: 64 };
+/** Kinds that this version runs. */
+const builtKinds = new Set(['event', 'activate', 'touched', 'advance', 'tick']);
+const nothingSkipped: readonly number[] = [];
+
+type Members = { readonly [name: string]: Json | undefined };
+
+/**
+ * Parses a record and checks its shape, which schema/record.v1.json states too. Never throws, whatever another program wrote
+ * into the log.
+ */
+export function readRecord(log: LogRecord): ReadRecord {
+  const bytes = Buffer.byteLength(log.value);
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(log.value);
+  } catch (error) {
+    return unreadable(log, bytes, {}, `expected JSON; ${(error as Error).message}`);
+  }
+  if (parsed === null || typeof parsed !== 'object' || Array.isArray(parsed)) {
+    return unreadable(log, bytes, {}, `expected a JSON object; came ${describe(parsed as Json)}`);
+  }
+  const members = parsed as Members;
+  const problem = problemOf(members);
+  if (problem !== null) return unreadable(log, bytes, members, problem);
+  const kind = members['kind'] as string;
+  if (!builtKinds.has(kind)) {
+    const detail = (recordKinds as readonly string[]).includes(kind)
+      ? `records of kind ${kind} are not run by this version yet`
+      : `expected a kind of record (${[...builtKinds].join(', ')}); came ${describe(kind)}`;
+    return poison(log, bytes, members, { reason: 'UNKNOWN_KIND', detail });
+  }
+  const record = parsed as UsherRecord;
+  const isEvent = record.kind === 'event';
+  return {
+    log,
+    record,
+    failure: null,
+    visitor: isEvent || record.kind === 'touched' ? record.visitor : null,
+    bytes,
+    number: isEvent && record.source !== undefined ? numberOf(members) : null,
+    id: record.id,
+    type: isEvent ? record.type : null,
+    isEvent,
+  };
+}
+
+function unreadable(log: LogRecord, bytes: number, members: Members, detail: string): ReadRecord {
+  return poison(log, bytes, members, { reason: 'UNREADABLE', detail });
+}
+
+function poison(log: LogRecord, bytes: number, members: Members, failure: NonNullable<ReadRecord['failure']>): ReadRecord {
+  const visitor = own(members, 'visitor');
+  const id = own(members, 'id');
+  const type = own(members, 'type');
+  const known = typeof visitor === 'string' && isVisitorId(visitor) ? visitor : null;
+  return {
+    log,
+    record: null,
+    failure,
+    visitor: known,
+    bytes,
+    number: known !== null && numberProblem(members) === null && own(members, 'source') !== undefined ? numberOf(members) : null,
+    id: isText(id, limits.id) ? id : null,
+    type: isText(type, limits.type) ? type : null,
+    isEvent: own(members, 'kind') === 'event',
+  };
+}
+
+function numberOf(members: Members): RecordNumber {
+  return {
+    source: members['source'] as string,
+    sequence: members['sequence'] as number,
+    skipped: (own(members, 'skipped') as readonly number[] | undefined) ?? nothingSkipped,
+  };
+}
+
+/** What is wrong with the record's shape; null: nothing. Kinds that are not known are not looked into. */
+function problemOf(members: Members): string | null {
+  if (own(members, 'v') !== 1) return expected('v', 'the record version 1', own(members, 'v'));
+  const kind = own(members, 'kind');
+  if (typeof kind !== 'string') return expected('kind', 'a text', kind);
+  if (!isText(own(members, 'id'), limits.id)) return expected('id', `a text of 1 to ${limits.id} characters`, own(members, 'id'));
+  switch (kind) {
+    case 'event':
+      return visitorProblem(members) ?? eventProblem(members);
+    case 'touched':
+      return visitorProblem(members);
+    case 'activate':
+      for (const name of ['playbook', 'catalog']) {
+        if (!isText(own(members, name), limits.hash)) return expected(name, 'a content hash', own(members, name));
+      }
+      return isWhole(own(members, 'foldVersion'), 1) ? null : expected('foldVersion', 'a whole number from 1', own(members, 'foldVersion'));
+    case 'advance':
+      return isWhole(own(members, 'to'), 0) ? null : expected('to', 'ms since the epoch', own(members, 'to'));
+    default:
+      return null;
+  }
+}
+
+function visitorProblem(members: Members): string | null {
+  const visitor = own(members, 'visitor');
+  if (typeof visitor === 'string' && isVisitorId(visitor)) return null;
+  return expected('visitor', 'an id of 1 to 128 bytes of UTF-8 without control characters', visitor);
+}
+
+function eventProblem(members: Members): string | null {
+  const { properties } = members;
+  if (!isText(own(members, 'type'), limits.type)) return expected('type', `a text of 1 to ${limits.type} characters`, own(members, 'type'));
+  if (!isMap(properties)) return expected('properties', 'a map', properties);
+  const at = own(members, 'at');
+  if (at !== undefined && !isWhole(at, 0)) return expected('at', 'ms since the epoch', at);
+  const imported = own(members, 'imported');
+  if (imported !== undefined && imported !== true) return expected('imported', 'true, or nothing', imported);
+  const retryOf = own(members, 'retryOf');
+  if (retryOf !== undefined && !isText(retryOf, limits.position)) return expected('retryOf', 'a position', retryOf);
+  const depth = own(members, 'depth');
+  if (depth !== undefined && !isWhole(depth, 0)) return expected('depth', 'a whole number', depth);
+  const receivedAt = own(members, 'receivedAt');
+  if (receivedAt !== undefined && typeof receivedAt !== 'number') return expected('receivedAt', 'ms since the epoch', receivedAt);
+  const numbers = numberProblem(members);
+  if (numbers !== null) return numbers;
+  if (imported === true) {
+    if (at === undefined) return 'an imported event must say when it happened (at)';
+    if (own(members, 'source') === undefined && retryOf === undefined) return 'an imported event must have a source and a sequence';
+  }
+  return contextProblem(own(members, 'context'));
+}
+
+function numberProblem(members: Members): string | null {
+  const source = own(members, 'source');
+  const sequence = own(members, 'sequence');
+  const skipped = own(members, 'skipped');
+  if (source === undefined && sequence === undefined) {
+    return skipped === undefined ? null : 'skipped goes with source and sequence only';
+  }
+  if (!isText(source, limits.source)) return expected('source', `a text of 1 to ${limits.source} characters`, source);
+  if (!isWhole(sequence, 1)) return expected('sequence', 'a whole number from 1', sequence);
+  if (skipped === undefined) return null;
+  if (!Array.isArray(skipped) || skipped.length > limits.skipped || !skipped.every((number) => isWhole(number, 1))) {
+    return expected('skipped', `at most ${limits.skipped} whole numbers from 1`, skipped);
+  }
+  return null;
+}
+
+const contextNames = ['url', 'path', 'title', 'referrer', 'page', 'locale', 'timeZone', 'viewport', 'device'];
+function contextProblem(context: Json | undefined): string | null {
+  if (context === undefined) return null;
+  if (!isMap(context)) return expected('context', 'a map', context);
+  for (const name of contextNames) {
+    const value = own(context, name);
+    if (value !== undefined && typeof value !== 'string') return expected(`context.${name}`, 'a text', value);
+  }
+  return null;
+}
+
+/** A member of the record itself, never one that every object inherits. */
+function own(members: Members, name: string): Json | undefined {
+  return Object.hasOwn(members, name) ? members[name] : undefined;
+}
+function isMap(value: Json | undefined): value is { readonly [name: string]: Json } {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
+function isText(value: Json | undefined, limit: number): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= limit;
+}
+function isWhole(value: Json | undefined, least: number): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= least;
+}
+function expected(name: string, what: string, came: Json | undefined): string {
+  return `${name}: expected ${what}; came ${describe(came)}`;
+}
+function describe(value: Json | undefined): string {
+  if (value === undefined) return 'nothing';
+  const text = JSON.stringify(value);
+  return text.length <= 60 ? text : `${text.slice(0, 60)}…`;
+}

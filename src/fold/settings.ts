@@ -1,0 +1,43 @@
+/** The limits that semantics names. One fold version has one meaning for all but the two ages, which a deployment chooses. */
+export interface FoldSettings {
+  /** Events are placed no longer than this before their append time, ms (3.2). */
+  readonly maxEventAgeMs: number;
+  /** R: a visitor without an event for this long is forgotten, ms (4.5). */
+  readonly visitorRetentionMs: number;
+  /** How long a gap in a source's numbers is waited for, ms of append time (2.3). */
+  readonly holdMs: number;
+  /** Sources kept a visitor (2.1). */
+  readonly sources: number;
+  /** Missing numbers kept a source (2.1). */
+  readonly missing: number;
+  /** Numbers told as skipped before they were passed, kept a source (2.1). */
+  readonly skippedAhead: number;
+  /** A source not known before starts at 1 if its first number is at most this (2.2). */
+  readonly firstNumber: number;
+  /** Ids of unnumbered events kept a visitor (2.4). */
+  readonly recentIds: number;
+  /** Events, and bytes of their records, held a visitor (2.3). */
+  readonly heldEvents: number;
+  readonly heldBytes: number;
+  /** Live candidates a slot (5.1). */
+  readonly candidates: number;
+  /** Lines of activity kept between two commits, for people who watch. */
+  readonly activity: number;
+}
+
+const hourMs = 3_600_000;
+
+export const defaultFoldSettings: FoldSettings = {
+  maxEventAgeMs: 24 * hourMs,
+  visitorRetentionMs: 90 * 24 * hourMs,
+  holdMs: 50,
+  sources: 8,
+  missing: 16,
+  skippedAhead: 128,
+  firstNumber: 9,
+  recentIds: 512,
+  heldEvents: 8,
+  heldBytes: 8192,
+  candidates: 4,
+  activity: 256,
+};

@@ -1,0 +1,207 @@
+import type { Shown } from '../decide/rules.ts';
+import { CapturedScope, type EventScope } from '../decide/scope.ts';
+import type { ActiveBundles } from '../decide/bundles.ts';
+import type { Json } from '../model/json.ts';
+import type { Candidate, Cause, Fact, Slot, Timer, Visitor } from '../model/visitor.ts';
+import { isCalendar, withoutTimer, withTimer } from './timers.ts';
+
+type Slots = Visitor['slots'];
+const none: readonly Candidate[] = [];
+
+/** When, and on whose behalf, something is shown (semantics 3.4). */
+export interface ShowTiming {
+  /** Visitor now, or a firing's max(visitor now, its due). */
+  readonly now: number;
+  readonly skew: number;
+  readonly setAt: number;
+  /** A historic visitor's timers have no wallDue. */
+  readonly historic: boolean;
+}
+
+/** A visitor's slots and timers in the midst of one step; `finish` tells what the step changed (semantics 5). */
+export class SlotsDraft {
+  timers: readonly Timer[];
+  /** Conditions that threw; their candidate is withdrawn. */
+  errors = 0;
+  readonly #before: Slots;
+  readonly #maxCandidates: number;
+  #next: { [slot: string]: readonly Candidate[] } | null = null;
+
+  constructor(visitor: Visitor, maxCandidates: number) {
+    this.#before = visitor.slots;
+    this.timers = visitor.timers;
+    this.#maxCandidates = maxCandidates;
+  }
+
+  /**
+   * Every step begins so (5.2): candidates decided under another playbook are taken over by the active one. Those whose rule
+   * shows nothing here any more leave; content, priority and `while` are the active ones, and `while` is tried.
+   */
+  takeOver(bundles: ActiveBundles, scope: () => EventScope): void {
+    const { playbook } = bundles;
+    for (const slot of Object.keys(this.#before)) {
+      const candidates = this.#of(slot);
+      if (candidates.every((candidate) => candidate.playbook === playbook.version)) continue;
+      const kept: Candidate[] = [];
+      for (const candidate of candidates) {
+        if (candidate.playbook === playbook.version) {
+          kept.push(candidate);
+          continue;
+        }
+        const rule = playbook.rules.get(candidate.rule);
+        const show = rule?.status === 'live' ? rule.entries[candidate.entry] : undefined;
+        const fits = show?.slot === slot && playbook.slots.has(slot) && playbook.contents.has(show.content);
+        if (!fits || !this.#holds(candidate, bundles, scope())) {
+          this.#cancelTimers(slot, candidate.rule);
+          continue;
+        }
+        kept.push({ ...candidate, content: show.content, priority: rule!.priority, playbook: playbook.version });
+      }
+      this.#put(slot, kept.sort(compareCandidates));
+    }
+  }
+
+  /** A rule's content becomes a candidate, in the place of the one the rule had; a fifth drops the last. */
+  show(shown: Shown, cause: Cause, bundles: ActiveBundles, timing: ShowTiming): void {
+    const { rule, entry, show, facts } = shown;
+    const { slot, forMs, until } = show;
+    const { now, skew, setAt, historic } = timing;
+    // What is over shows nothing; what the rule showed before has its own end.
+    if (until !== null && until <= now) return;
+    this.#cancelTimers(slot, rule.id);
+    const ends: Timer[] = [];
+    const endAt = (end: 'for' | 'until', due: number, wallDue: number) =>
+      ends.push({ what: 'slot', key: [slot, rule.id, end], due, wallDue: historic ? null : wallDue, skew, setAt });
+    if (forMs !== null) endAt('for', now + forMs, now + forMs + skew);
+    if (until !== null) endAt('until', until, until);
+    for (const timer of ends) this.timers = withTimer(this.timers, timer);
+    const candidate: Candidate = {
+      rule: rule.id,
+      entry,
+      content: show.content,
+      priority: rule.priority,
+      playbook: bundles.playbook.version,
+      cause,
+      facts,
+      expiresAt: endOf(ends),
+    };
+    const others = this.#of(slot).filter((each) => each.rule !== rule.id);
+    const all = [...others, candidate].sort(compareCandidates);
+    for (const dropped of all.splice(this.#maxCandidates)) this.#cancelTimers(slot, dropped.rule);
+    this.#put(slot, all);
+  }
+
+  withdraw(slot: string, rule: string): void {
+    const candidates = this.#of(slot);
+    if (!candidates.some((candidate) => candidate.rule === rule)) return;
+    this.#cancelTimers(slot, rule);
+    this.#put(slot, candidates.filter((candidate) => candidate.rule !== rule));
+  }
+
+  /** After all rules of a step: candidates whose `while` no longer holds are withdrawn. */
+  tryWhiles(bundles: ActiveBundles, scope: () => EventScope): void {
+    for (const slot of this.#names()) {
+      for (const candidate of this.#of(slot)) {
+        if (!this.#holds(candidate, bundles, scope())) this.withdraw(slot, candidate.rule);
+      }
+    }
+  }
+
+  /** The visitor is historic no more: what still waits gets its wall time, and what it ends tells it. */
+  goLive(): void {
+    this.timers = this.timers.map((timer) =>
+      timer.wallDue === null && timer.due !== null
+        ? { ...timer, wallDue: isCalendar(timer) ? timer.due : timer.due + timer.skew }
+        : timer,
+    );
+    for (const slot of this.#names()) {
+      const candidates = this.#of(slot);
+      if (candidates.every((candidate) => candidate.expiresAt === null)) continue;
+      const isOf = (rule: string) => (timer: Timer) => timer.what === 'slot' && timer.key[0] === slot && timer.key[1] === rule;
+      this.#put(
+        slot,
+        candidates.map((candidate) => ({ ...candidate, expiresAt: endOf(this.timers.filter(isOf(candidate.rule))) })),
+      );
+    }
+  }
+
+  /** The slots after the step, with the visitor's version raised if one changed for who looks at it (5.3). */
+  finish(version: number): { readonly slots: Slots; readonly version: number; readonly changed: readonly string[] } {
+    if (this.#next === null) return { slots: this.#before, version, changed: [] };
+    const changed = Object.keys(this.#next).filter((slot) => !sameToLookAt(this.#before[slot]?.candidates ?? none, this.#of(slot)));
+    const next = changed.length > 0 ? version + 1 : version;
+    const slots: { [slot: string]: Slot } = { ...this.#before };
+    for (const slot of Object.keys(this.#next)) {
+      const before = Object.hasOwn(slots, slot) ? slots[slot]!.version : 0;
+      if (before === 0 && this.#next[slot]!.length === 0) continue;
+      slots[slot] = { version: changed.includes(slot) ? next : before, candidates: this.#next[slot]! };
+    }
+    return { slots, version: next, changed };
+  }
+
+  #names(): Iterable<string> {
+    return this.#next === null ? Object.keys(this.#before) : new Set([...Object.keys(this.#before), ...Object.keys(this.#next)]);
+  }
+
+  #of(slot: string): readonly Candidate[] {
+    if (this.#next !== null && Object.hasOwn(this.#next, slot)) return this.#next[slot]!;
+    return Object.hasOwn(this.#before, slot) ? this.#before[slot]!.candidates : none;
+  }
+
+  #put(slot: string, candidates: readonly Candidate[]): void {
+    this.#next ??= {};
+    this.#next[slot] = candidates;
+  }
+
+  #cancelTimers(slot: string, rule: string): void {
+    this.timers = withoutTimer(this.timers, 'slot', [slot, rule, 'for']);
+    this.timers = withoutTimer(this.timers, 'slot', [slot, rule, 'until']);
+  }
+
+  #holds(candidate: Candidate, { playbook }: ActiveBundles, scope: EventScope): boolean {
+    const condition = playbook.rules.get(candidate.rule)?.entries[candidate.entry]?.while ?? null;
+    if (condition === null) return true;
+    try {
+      return condition.evaluate(new CapturedScope(scope, candidate.facts));
+    } catch {
+      this.errors++;
+      return false;
+    }
+  }
+}
+
+/** Priority, then the smaller rule id (5.1). */
+export function compareCandidates(a: Candidate, b: Candidate): number {
+  return b.priority - a.priority || (a.rule < b.rule ? -1 : a.rule > b.rule ? 1 : 0);
+}
+
+function endOf(ends: readonly Timer[]): number | null {
+  let least: number | null = null;
+  for (const { due, wallDue } of ends) {
+    const end = wallDue ?? due!;
+    if (least === null || end < least) least = end;
+  }
+  return least;
+}
+
+/** A refreshed cause or expiry alone changes nothing; another playbook may change every text. */
+function sameToLookAt(before: readonly Candidate[], after: readonly Candidate[]): boolean {
+  return (
+    before.length === after.length &&
+    before.every((a, i) => {
+      const b = after[i]!;
+      return a.rule === b.rule && a.content === b.content && a.playbook === b.playbook && sameFacts(a.facts, b.facts);
+    })
+  );
+}
+
+function sameFacts(before: readonly Fact[], after: readonly Fact[]): boolean {
+  return (
+    before === after ||
+    (before.length === after.length && before.every(([path, value], i) => path === after[i]![0] && sameValue(value, after[i]![1])))
+  );
+}
+
+function sameValue(a: Json, b: Json): boolean {
+  return a === b || (typeof a === 'object' && typeof b === 'object' && JSON.stringify(a) === JSON.stringify(b));
+}

@@ -1,0 +1,120 @@
+import { defaultSessionIdleMs } from '../decide/bundles.ts';
+import { decide, phraseOf } from '../decide/decide.ts';
+import { FoldFailure } from '../decide/failure.ts';
+import { EventScope } from '../decide/scope.ts';
+import type { Cause, Timer, Visitor } from '../model/visitor.ts';
+import { type ArrivedEvent, type FoldContext, failEvent } from './context.ts';
+import { fireTimer } from './firing.ts';
+import { SlotsDraft } from './slots.ts';
+import { nextDue, withTimer } from './timers.ts';
+
+const sessionKey: readonly string[] = [];
+
+/** te (semantics 3.2). */
+export function eventTime(event: Pick<ArrivedEvent, 'record' | 'appendTime'>, maxEventAgeMs: number): number {
+  const { record, appendTime } = event;
+  if (record.at === undefined) return appendTime;
+  const latest = Math.min(record.at, appendTime);
+  return record.imported === true ? latest : Math.max(latest, appendTime - maxEventAgeMs);
+}
+
+/** Step (3) of semantics 3.5 for one event: first its visitor's own timers that are due by its time, then the event. */
+export function foldEvent(context: FoldContext, before: Visitor, event: ArrivedEvent): Visitor {
+  const at = eventTime(event, context.settings.maxEventAgeMs);
+  let visitor = before;
+  for (let timer = nextDue(visitor.timers, at); timer !== null; timer = nextDue(visitor.timers, at)) {
+    visitor = fireTimer(context, visitor, timer, event)!;
+  }
+  try {
+    return eventStep(context, visitor, event, at);
+  } catch (error) {
+    return failEvent(context, visitor, event, error);
+  }
+}
+
+function eventStep(context: FoldContext, before: Visitor, event: ArrivedEvent, at: number): Visitor {
+  const { work, settings, bundles } = context;
+  const { record, offset, appendTime, late } = event;
+  const imported = record.imported === true;
+  if (imported && !before.historic) {
+    throw new FoldFailure('IMPORT_INTO_LIVE', 'an imported event must come before the first event of its visitor that is not');
+  }
+  const now = before.counts.folded === 0 ? at : Math.max(before.now, at);
+  const historic = before.historic && imported;
+  const skew = Math.max(0, appendTime - now);
+  const draft = new SlotsDraft(before, settings.candidates);
+  if (before.historic && !historic) draft.goLive();
+  if (bundles !== null) draft.takeOver(bundles, () => new EventScope(bundles, before, before.now, null, before.now));
+
+  const placed: Visitor = { ...before, now, historic, lastAppend: Math.max(before.lastAppend, appendTime) };
+  const { visitor: decided, effects, scope } = decide(placed, { record, at }, bundles);
+  if (bundles !== null && scope !== null) {
+    if (effects.shown.length > 0) {
+      const says = phraseOf(record, bundles, scope);
+      const cause: Cause = { offset, eventId: record.id, eventType: record.type, at, says };
+      for (const shown of effects.shown) draft.show(shown, cause, bundles, { now, skew, setAt: offset, historic });
+    }
+    draft.tryWhiles(bundles, () => scope);
+  }
+  const { slots, version, changed } = draft.finish(before.version);
+
+  const due = now + (bundles?.playbook.sessionIdleMs ?? defaultSessionIdleMs);
+  const sessionEnd: Timer = { what: 'session', key: sessionKey, due, wallDue: historic ? null : due + skew, skew, setAt: offset };
+  const { counts } = decided;
+  // Nothing below can fail: what is counted stays counted.
+  work.count('folded');
+  if (late) work.count('late');
+  work.count('rulesFired', effects.fired.length);
+  work.count('ruleErrors', effects.errors + draft.errors);
+  work.count('slotChanges', changed.length);
+  work.note({
+    visitor: before.id,
+    offset,
+    what: 'folded',
+    eventId: record.id,
+    type: record.type,
+    at,
+    appendTime,
+    receivedAt: record.receivedAt ?? null,
+    rules: effects.fired,
+    slots: changed,
+    detail: null,
+    properties: record.properties,
+  });
+  return {
+    ...decided,
+    version,
+    slots,
+    counts: { ...counts, folded: counts.folded + 1, late: counts.late + (late ? 1 : 0) },
+    timers: withTimer(draft.timers, sessionEnd),
+  };
+}
+
+/** A gateway read a slot decided under another playbook: it is decided anew, without an event (semantics 5.2). */
+export function touch(context: FoldContext, visitor: Visitor, id: string): Visitor {
+  const { bundles, settings, work, appendTime, offset } = context;
+  if (bundles === null) return visitor;
+  const draft = new SlotsDraft(visitor, settings.candidates);
+  const scope = new EventScope(bundles, visitor, visitor.now, null, visitor.now);
+  draft.takeOver(bundles, () => scope);
+  draft.tryWhiles(bundles, () => scope);
+  const { slots, version, changed } = draft.finish(visitor.version);
+  work.count('ruleErrors', draft.errors);
+  work.count('slotChanges', changed.length);
+  work.note({
+    visitor: visitor.id,
+    offset,
+    what: 'touched',
+    eventId: id,
+    type: 'touched',
+    at: visitor.now,
+    appendTime,
+    receivedAt: null,
+    rules: [],
+    slots: changed,
+    detail: null,
+    properties: null,
+  });
+  if (slots === visitor.slots && draft.timers === visitor.timers) return visitor;
+  return { ...visitor, slots, version, timers: draft.timers };
+}
