@@ -88,7 +88,7 @@ export interface Text {
  */
 export interface Scope {
   /**
-   * The properties. Joined with the catalog: a price that a line, or an event with a `productId` and a declared `price`, leaves
+   * The properties, and the event's `id`, `type` and `at` (event time, ms). Joined with the catalog: a price that a line, or an event with a `productId` and a declared `price`, leaves
    * out is the catalog's, and an event with `lines` has `value`, their sum (major units, rounded as semantics 10.1 says).
    */
   readonly event: { readonly [name: string]: Json };

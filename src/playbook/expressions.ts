@@ -1,0 +1,58 @@
+import { type Cel, type CelResult, compileCel, compileCondition, evaluateCondition, evaluateJson } from '../cel/cel.ts';
+import type { Declarations } from '../cel/compiler.ts';
+import type { CelProblem } from '../cel/errors.ts';
+import { compileText } from '../cel/text.ts';
+import type { Condition, Expression, Text } from './playbook.ts';
+import type { Report } from './problem.ts';
+import type { Located } from './shape.ts';
+import { type ScalarTree, within } from './tree.ts';
+
+/** A condition with what `describe` and captures need of it. */
+export interface CheckedCondition extends Condition {
+  readonly cel: Cel;
+}
+
+export function checkCondition(at: Located<string>, declared: Declarations, report: Report): CheckedCondition | null {
+  const cel = take(compileCondition(at.value, declared), at.tree, report);
+  return cel === null
+    ? null
+    : { source: cel.source, reads: cel.reads, evaluate: (scope) => evaluateCondition(cel, scope), cel };
+}
+
+export function checkExpression(
+  at: Located<string>,
+  declared: Declarations,
+  report: Report,
+): (Expression & { readonly cel: Cel }) | null {
+  const cel = take(compileCel(at.value, declared), at.tree, report);
+  return cel === null
+    ? null
+    : { source: cel.source, reads: cel.reads, evaluate: (scope) => evaluateJson(cel, scope), cel };
+}
+
+export function checkText(
+  source: string,
+  tree: ScalarTree,
+  declared: Declarations,
+  minorDigits: number,
+  report: Report,
+  where = '',
+): Text | null {
+  const result = compileText(source, declared, minorDigits);
+  if (result.ok) return result.text;
+  reportProblems(result.problems, tree, report, where);
+  return null;
+}
+
+function take(result: CelResult, tree: ScalarTree, report: Report): Cel | null {
+  if (result.ok) return result.cel;
+  reportProblems(result.problems, tree, report, '');
+  return null;
+}
+
+function reportProblems(problems: readonly CelProblem[], tree: ScalarTree, report: Report, where: string): void {
+  for (const { message, start, end, expected, nearest } of problems) {
+    const details = { ...(expected === undefined ? {} : { expected }), ...(nearest === undefined ? {} : { nearest }) };
+    report.error(within(tree, start, end), `${where}${message}`, details);
+  }
+}

@@ -1,0 +1,178 @@
+import type { Declarations } from '../cel/compiler.ts';
+import {
+  bool,
+  type CelType,
+  dyn,
+  listOf,
+  money,
+  number,
+  type ObjectType,
+  string,
+  timestamp,
+  unify,
+} from '../cel/types.ts';
+import type { JsonObject } from '../model/json.ts';
+
+/**
+ * What the roots of a scope hold, for the checker. `Scope` in playbook.ts says the same to those who fill one; a name declared
+ * here and not filled there is an absent fact.
+ */
+export const productType: ObjectType = {
+  kind: 'object',
+  fields: { id: string, name: string, category: string, brand: string, price: money, image: string, url: string },
+};
+const lineType: ObjectType = { kind: 'object', fields: { productId: string, quantity: number, price: money } };
+export const cartType: ObjectType = { kind: 'object', fields: { id: number, value: money, lines: listOf(lineType) } };
+const pageType: ObjectType = {
+  kind: 'object',
+  fields: {
+    url: string,
+    path: string,
+    title: string,
+    referrer: string,
+    page: string,
+    locale: string,
+    timeZone: string,
+    viewport: string,
+    campaign: string,
+  },
+};
+const deviceType: ObjectType = { kind: 'object', fields: { kind: string } };
+export const sessionFields: { readonly [name: string]: CelType } = { number, startedAt: timestamp, campaign: string };
+export const visitorFields: { readonly [name: string]: CelType } = { sessions: number };
+
+/** An event type as conditions see it. */
+export interface EventFacts {
+  readonly type: string;
+  readonly fields: { readonly [name: string]: CelType };
+}
+
+/** Facts of a visitor: the same wherever a condition stands. */
+export interface VisitorFacts {
+  readonly cart: CelType;
+  readonly visitor: ObjectType;
+  readonly session: ObjectType;
+  readonly traits: ObjectType;
+}
+
+const notYet = {
+  segments: 'segments are not run by this version yet',
+  consent: 'consent is not run by this version yet',
+};
+
+/** What a condition may name that is tried with one of these event types: what all of them have. */
+export function factsOfEvent(events: readonly EventFacts[], visitor: VisitorFacts | null): Declarations {
+  const [first, ...rest] = events;
+  const fields: Record<string, CelType> = { ...first?.fields };
+  const missing: Record<string, string> = {};
+  for (const [i, event] of rest.entries()) {
+    for (const name of new Set([...Object.keys(fields), ...Object.keys(event.fields)])) {
+      if (Object.hasOwn(missing, name)) continue;
+      const here = Object.hasOwn(event.fields, name) ? event.fields[name]! : null;
+      const before = Object.hasOwn(fields, name) ? fields[name]! : null;
+      const both = here === null || before === null ? null : unify(here, before);
+      if (both !== null) fields[name] = both;
+      else {
+        delete fields[name];
+        const without =
+          here === null ? event.type : events.slice(0, i + 1).find((each) => !Object.hasOwn(each.fields, name))?.type;
+        missing[name] =
+          without === undefined
+            ? `its type differs between ${events.map(({ type }) => type).join(' and ')}`
+            : `${without} does not have it`;
+      }
+    }
+  }
+  const withoutProduct = events.find((event) => event.fields['productId']?.kind !== 'string');
+  const hasProduct = events.length > 0 && withoutProduct === undefined;
+  return {
+    types: {
+      event: { kind: 'object', fields, missing },
+      ...(hasProduct ? { product: productType } : {}),
+      page: pageType,
+      device: deviceType,
+      now: timestamp,
+      ...(visitor ?? {}),
+    },
+    unavailable: {
+      ...notYet,
+      ...(hasProduct
+        ? {}
+        : {
+            product:
+              withoutProduct === undefined
+                ? 'no event comes with a product'
+                : `${withoutProduct.type} has no productId`,
+          }),
+      ...(visitor === null ? visitorUnavailable : {}),
+    },
+  };
+}
+
+const visitorUnavailable = Object.fromEntries(
+  ['cart', 'visitor', 'session', 'traits'].map((root) => [
+    root,
+    'a trait is computed from the event alone, before these are known',
+  ]),
+);
+
+/** What `while` may name: facts of the visitor, and the event's and product's as captured. */
+export function factsOfWhile(declared: Declarations): Declarations {
+  const { page: _page, device: _device, now: _now, ...types } = declared.types;
+  const why =
+    'while is tried again at later events; it may read facts of the visitor (device: visitor.device), the event and the product';
+  return {
+    types,
+    unavailable: {
+      ...declared.unavailable,
+      page: why,
+      device: why,
+      now: 'while is tried at events; use for or until to end at a time',
+    },
+  };
+}
+
+/** Everything, of any type: to check a text that no rule shows yet. */
+export function factsOfAnything(visitor: VisitorFacts): Declarations {
+  return {
+    types: { event: dyn, product: productType, page: pageType, device: deviceType, now: timestamp, ...visitor },
+    unavailable: notYet,
+  };
+}
+
+/** How CEL sees values of a JSON Schema. `money: true` marks major units of the playbook's currency. */
+export function typeOfSchema(schema: unknown): CelType {
+  if (schema === null || typeof schema !== 'object' || Array.isArray(schema)) return dyn;
+  const {
+    type,
+    properties,
+    items,
+    enum: values,
+    const: constant,
+    money: isMoney,
+    additionalProperties,
+  } = schema as JsonObject;
+  if (type === undefined && Array.isArray(values) && values.every((value) => typeof value === 'string')) return string;
+  if (type === undefined && typeof constant === 'string') return string;
+  switch (type) {
+    case 'string':
+      return string;
+    case 'boolean':
+      return bool;
+    case 'number':
+    case 'integer':
+      return isMoney === true ? money : number;
+    case 'array':
+      return listOf(typeOfSchema(items));
+    case 'object':
+      if (properties !== undefined) return { kind: 'object', fields: fieldsOfSchema(schema as JsonObject) };
+      return { kind: 'map', of: typeOfSchema(additionalProperties) };
+    default:
+      return dyn;
+  }
+}
+
+export function fieldsOfSchema(schema: JsonObject): { [name: string]: CelType } {
+  const properties = (schema['properties'] ?? {}) as JsonObject;
+  return Object.fromEntries(Object.entries(properties).map(([name, each]) => [name, typeOfSchema(each)]));
+}
