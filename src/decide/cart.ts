@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../model/json.ts';
+import { toMajor, toMinor } from '../model/money.ts';
 import type { Catalog } from '../playbook/playbook.ts';
 import { FoldFailure } from './failure.ts';
-import { toMajor, toMinor } from './money.ts';
 
 /** `[productId, quantity, price in minor units]`. */
 export type CartLine = readonly [productId: string, quantity: number, price: number];
@@ -116,7 +116,10 @@ function quantityOf(properties: JsonObject, absent: number): number {
   const quantity = properties['quantity'];
   if (quantity === undefined || quantity === null) return absent;
   if (typeof quantity !== 'number' || !Number.isInteger(quantity) || quantity < 1 || quantity > maxQuantity) {
-    throw new FoldFailure('FOLD_ERROR', `quantity must be a whole number from 1 to ${maxQuantity}; came ${kindOf(quantity)}`);
+    throw new FoldFailure(
+      'FOLD_ERROR',
+      `quantity must be a whole number from 1 to ${maxQuantity}; came ${kindOf(quantity)}`,
+    );
   }
   return quantity;
 }
@@ -126,7 +129,10 @@ function priceOf(properties: JsonObject, productId: string, { catalog, minorDigi
   if (price === undefined || price === null) {
     const known = catalog.products.get(productId);
     if (known !== undefined) return known.price;
-    throw new FoldFailure('PRICE_UNKNOWN', `${productId} came without a price, and the catalog ${catalog.version} has none`);
+    throw new FoldFailure(
+      'PRICE_UNKNOWN',
+      `${productId} came without a price, and the catalog ${catalog.version} has none`,
+    );
   }
   if (typeof price !== 'number' || price < 0) {
     throw new FoldFailure('FOLD_ERROR', `price must be a number from 0; came ${kindOf(price)}`);
@@ -140,5 +146,11 @@ function priceOf(properties: JsonObject, productId: string, { catalog, minorDigi
 
 function kindOf(value: Json | undefined): string {
   if (value === undefined) return 'nothing';
-  return typeof value === 'number' ? String(value) : Array.isArray(value) ? 'a list' : value === null ? 'null' : `a ${typeof value}`;
+  return typeof value === 'number'
+    ? String(value)
+    : Array.isArray(value)
+      ? 'a list'
+      : value === null
+        ? 'null'
+        : `a ${typeof value}`;
 }

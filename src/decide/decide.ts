@@ -1,8 +1,8 @@
 import type { EventRecord } from '../model/record.ts';
 import type { Visitor } from '../model/visitor.ts';
-import type { ActiveBundles } from './bundles.ts';
+import type { ActiveBundles } from '../playbook/playbook.ts';
 import { cutText } from './bounds.ts';
-import { campaignOf, orderTypeOf } from './enrich.ts';
+import { campaignOf, isOrder } from './enrich.ts';
 import { type RulesRun, runRules } from './rules.ts';
 import { EventScope } from './scope.ts';
 import { withSession } from './session.ts';
@@ -37,7 +37,7 @@ export function decide(visitor: Visitor, event: PlacedEvent, bundles: ActiveBund
   if (bundles === null) return { visitor: inSession, effects: noEffects, scope: null };
   const scope = new EventScope(bundles, inSession, visitor.now, record, at);
   // An order without a price must fail whether or not a rule or trait reads its value.
-  if (record.type === orderTypeOf(bundles.playbook)) void scope.event;
+  if (isOrder(bundles.playbook, record.type)) void scope.event;
   const { visitor: next, errors } = withTraits(inSession, record, at, bundles, scope);
   if (next !== inSession) scope.moveTo(next);
   const run = runRules(bundles.playbook, record.type, scope);

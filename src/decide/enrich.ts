@@ -1,8 +1,9 @@
-import type { Json } from '../model/json.ts';
-import type { PageContext } from '../model/record.ts';
-import type { Catalog, Playbook } from '../playbook/playbook.ts';
+import type { Json, JsonObject } from '../model/json.ts';
+import { toMajor } from '../model/money.ts';
+import type { EventRecord, PageContext } from '../model/record.ts';
+import type { ActiveBundles, Catalog, Playbook } from '../playbook/playbook.ts';
 import { cutText } from './bounds.ts';
-import { toMajor } from './money.ts';
+import { orderValue } from './cart.ts';
 
 const campaignLimit = 128;
 /** The campaign's name if it has one, else where it came from. */
@@ -22,7 +23,11 @@ export function campaignOf(context: PageContext | undefined): string | null {
 }
 
 /** The catalog's product, as conditions and texts read it: its price in major units. Null: the event names none that is known. */
-export function productView(productId: Json | undefined, catalog: Catalog, minorDigits: number): { [name: string]: Json } | null {
+export function productView(
+  productId: Json | undefined,
+  catalog: Catalog,
+  minorDigits: number,
+): { [name: string]: Json } | null {
   if (typeof productId !== 'string') return null;
   const product = catalog.products.get(productId);
   if (product === undefined) return null;
@@ -41,18 +46,67 @@ export function pageView(context: PageContext | undefined): { [name: string]: Js
     locale: context?.locale ?? null,
     timeZone: context?.timeZone ?? null,
     viewport: context?.viewport ?? null,
+    campaign: campaignOf(context),
   };
 }
 
-const orderTypes = new WeakMap<Playbook, string | null>();
+/** What the events of one type are joined with. */
+interface EventJoins {
+  /** A `price` is declared, so one that is left out is the catalog's. */
+  readonly price: boolean;
+  /** It has lines: their sum is its `value`, and prices that they leave out are the catalog's. */
+  readonly isOrder: boolean;
+}
+const joins = new WeakMap<Playbook, ReadonlyMap<string, EventJoins>>();
+const nothingToJoin: EventJoins = { price: false, isOrder: false };
 
-/** The event type that is an order, as the playbook's cart trait names it; null: it has no cart. */
-export function orderTypeOf(playbook: Playbook): string | null {
-  let type = orderTypes.get(playbook);
-  if (type === undefined) {
-    type = null;
-    for (const trait of playbook.traits.values()) if (trait.cart !== null) type = trait.cart.order;
-    orderTypes.set(playbook, type);
+function joinsOf(playbook: Playbook, eventType: string): EventJoins {
+  let byType = joins.get(playbook);
+  if (byType === undefined) {
+    const orders = new Set([...playbook.traits.values()].flatMap(({ cart }) => (cart === null ? [] : [cart.order])));
+    const made = new Map<string, EventJoins>();
+    for (const { type, schema } of playbook.events.values()) {
+      const declared = schema['properties'];
+      const price = declared !== null && typeof declared === 'object' && Object.hasOwn(declared, 'price');
+      made.set(type, { price, isOrder: orders.has(type) });
+    }
+    joins.set(playbook, made);
+    byType = made;
   }
-  return type;
+  return byType.get(eventType) ?? nothingToJoin;
+}
+
+/** Whether events of this type are orders, by the playbook's cart. */
+export function isOrder(playbook: Playbook, eventType: string): boolean {
+  return joinsOf(playbook, eventType).isOrder;
+}
+
+/**
+ * `event` in conditions: the properties, joined with the catalog, and the event's own id, type and time. Prices stay decimals in major units.
+ * @throws FoldFailure when an order cannot be priced
+ */
+export function eventView(
+  record: EventRecord,
+  at: number,
+  { playbook, catalog }: ActiveBundles,
+): { [name: string]: Json } {
+  const { properties, id, type } = record;
+  const { minorDigits } = playbook;
+  const event: { [name: string]: Json } = { ...properties };
+  const { price, isOrder } = joinsOf(playbook, type);
+  if (price && (properties['price'] ?? null) === null) {
+    const known = catalog.products.get(properties['productId'] as string);
+    if (known !== undefined) event['price'] = toMajor(known.price, minorDigits);
+  }
+  if (isOrder) {
+    event['value'] = toMajor(orderValue(properties, { catalog, minorDigits }), minorDigits);
+    event['lines'] = (properties['lines'] as readonly JsonObject[]).map((line) => {
+      if ((line['price'] ?? null) !== null) return line;
+      return { ...line, price: toMajor(catalog.products.get(line['productId'] as string)!.price, minorDigits) };
+    });
+  }
+  event['id'] = id;
+  event['type'] = type;
+  event['at'] = at;
+  return event;
 }

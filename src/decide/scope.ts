@@ -1,11 +1,8 @@
 import type { Json, JsonObject } from '../model/json.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { Fact, Visitor } from '../model/visitor.ts';
-import type { Scope } from '../playbook/playbook.ts';
-import type { ActiveBundles } from './bundles.ts';
-import { orderValue } from './cart.ts';
-import { orderTypeOf, pageView, productView } from './enrich.ts';
-import { toMajor } from './money.ts';
+import type { ActiveBundles, Scope } from '../playbook/playbook.ts';
+import { eventView, pageView, productView } from './enrich.ts';
 import { putAt, readRootTrait, readTraits } from './traits.ts';
 
 type Values = { readonly [name: string]: Json };
@@ -46,7 +43,8 @@ export class EventScope implements Scope {
 
   /** @throws FoldFailure when the event is an order that cannot be priced */
   get event(): Values {
-    return (this.#event ??= this.#makeEvent());
+    this.#event ??= this.#record === null ? nothing : eventView(this.#record, this.#at, this.#bundles);
+    return this.#event;
   }
   get product(): Json {
     if (this.#product === undefined) {
@@ -83,21 +81,6 @@ export class EventScope implements Scope {
   }
   get segments(): Values {
     return nothing;
-  }
-
-  #makeEvent(): Values {
-    const record = this.#record;
-    if (record === null) return nothing;
-    const event: { [name: string]: Json } = { ...record.properties };
-    const { playbook, catalog } = this.#bundles;
-    if (record.type === orderTypeOf(playbook)) {
-      const { minorDigits } = playbook;
-      event['value'] = toMajor(orderValue(record.properties, { catalog, minorDigits }), minorDigits);
-    }
-    event['id'] = record.id;
-    event['type'] = record.type;
-    event['at'] = this.#at;
-    return event;
   }
 }
 
@@ -179,6 +162,6 @@ export function sessionView(visitor: Visitor, { playbook }: ActiveBundles): Valu
   return readTraits(playbook, 'session', visitor, {
     number: session?.number ?? 0,
     startedAt: session?.startedAt ?? null,
-    campaign: session?.campaign ?? null,
+    campaign: session?.campaign ?? '',
   });
 }

@@ -1,5 +1,8 @@
 import type { Visitor } from '../model/visitor.ts';
 
+/** A session's idle limit before a playbook says another, ms. */
+export const defaultSessionIdleMs = 30 * 60_000;
+
 /**
  * The session that this event belongs to (semantics 10.1). One that has been idle was ended by its timer before; an event that
  * brings another campaign starts a new one. `now` is visitor now, this event included.

@@ -1,11 +1,10 @@
 import type { Json, JsonObject } from '../model/json.ts';
+import { toMajor, toMinor } from '../model/money.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { Visitor } from '../model/visitor.ts';
-import type { Playbook, Trait } from '../playbook/playbook.ts';
+import type { ActiveBundles, Playbook, Trait } from '../playbook/playbook.ts';
 import { boundedValue } from './bounds.ts';
-import type { ActiveBundles } from './bundles.ts';
 import { addToCart, type CartState, cartView, emptyCart, orderCart, removeFromCart } from './cart.ts';
-import { toMajor, toMinor } from './money.ts';
 import type { EventScope } from './scope.ts';
 
 type TraitStates = { readonly [trait: string]: Json };
@@ -43,8 +42,13 @@ export function withTraits(
       }
     }
     if (after === undefined || after === before) continue;
-    if (perSession) (session ??= { ...states })[trait.name] = after;
-    else (all ??= { ...states })[trait.name] = after;
+    if (perSession) {
+      session ??= { ...states };
+      session[trait.name] = after;
+    } else {
+      all ??= { ...states };
+      all[trait.name] = after;
+    }
   }
   if (all === null && session === null) return { visitor, errors };
   return {
@@ -113,11 +117,14 @@ function remembered(trait: Trait, scope: EventScope, minorDigits: number): Json 
 /** A trait's value as conditions read it: money in major units, the declared initial value before the first. */
 function readTrait(trait: Trait, states: TraitStates | null, minorDigits: number): Json {
   const state = states === null ? undefined : stateOf(states, trait);
-  if (trait.cart !== null) return cartView((state as CartState | undefined) ?? emptyCart, minorDigits) as unknown as Json;
+  if (trait.cart !== null)
+    return cartView((state as CartState | undefined) ?? emptyCart, minorDigits) as unknown as Json;
   if (state === undefined) return trait.initial;
   if (!trait.money) return state;
   if (typeof state === 'number') return toMajor(state, minorDigits);
-  return Array.isArray(state) ? state.map((each) => (typeof each === 'number' ? toMajor(each, minorDigits) : each)) : state;
+  return Array.isArray(state)
+    ? state.map((each) => (typeof each === 'number' ? toMajor(each, minorDigits) : each))
+    : state;
 }
 
 /** The traits that stand under one root of conditions, with the rest of their path. */
@@ -142,7 +149,12 @@ function traitsUnder(playbook: Playbook, root: string): readonly RootTraits[] {
 }
 
 /** All traits under a root (`visitor`, `session`, `traits`), added to what stands there anyway. */
-export function readTraits(playbook: Playbook, root: string, visitor: Visitor, into: { [name: string]: Json }): JsonObject {
+export function readTraits(
+  playbook: Playbook,
+  root: string,
+  visitor: Visitor,
+  into: { [name: string]: Json },
+): JsonObject {
   for (const { trait, path } of traitsUnder(playbook, root)) {
     const states = trait.over === 'session' ? (visitor.session?.traits ?? null) : visitor.traits;
     const value = readTrait(trait, states, playbook.minorDigits);

@@ -31,7 +31,9 @@ export function advanceHistoric(context: FoldContext, to: number, budget: number
 
 function fireAll(context: FoldContext, budget: number, dueOf: (visitor: Visitor) => Due | null): number | null {
   const { work } = context;
-  const heap = new Heap<Due>((a, b) => a.at - b.at || compareUtf8(a.visitor, b.visitor) || compareTimerIds(a.timer, b.timer));
+  const heap = new Heap<Due>(
+    (a, b) => a.at - b.at || compareUtf8(a.visitor, b.visitor) || compareTimerIds(a.timer, b.timer),
+  );
   for (const visitor of work.historicVisitors()) {
     const due = dueOf(visitor);
     if (due !== null) heap.push(due);
@@ -42,7 +44,9 @@ function fireAll(context: FoldContext, budget: number, dueOf: (visitor: Visitor)
     left--;
     const visitor = work.visitor(due.visitor)!;
     const after =
-      due.timer.what === 'hold' ? release(context, visitor, due.timer.key[0]!) : fireTimer(context, visitor, due.timer, null);
+      due.timer.what === 'hold'
+        ? release(context, visitor, due.timer.key[0]!)
+        : fireTimer(context, visitor, due.timer, null);
     if (due.timer.what === 'hold') work.count('timersFired');
     work.put(due.visitor, after);
     const next = after?.historic ? dueOf(after) : null;

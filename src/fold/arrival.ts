@@ -78,8 +78,14 @@ function withKnownSource(context: FoldContext, before: Visitor, number: RecordNu
 
 /** An event after a gap waits for it, unless the visitor holds too much already: then everything held goes. */
 function hold(context: FoldContext, visitor: Visitor, source: Source, read: ReadRecord, sequence: number): Visitor {
-  const { settings, appendTime, offset, work } = context;
-  const event: HeldEvent = { sequence, offset, appendTime, bytes: read.bytes, record: read.record as EventRecord | null };
+  const { settings, appendTime, offset } = context;
+  const event: HeldEvent = {
+    sequence,
+    offset,
+    appendTime,
+    bytes: read.bytes,
+    record: read.record as EventRecord | null,
+  };
   const held = visitor.sources.flatMap((each) => each.held);
   const bytes = held.reduce((sum, each) => sum + each.bytes, read.bytes);
   const waiting = withSource(visitor, withHeld(source, event), false);
@@ -89,7 +95,6 @@ function hold(context: FoldContext, visitor: Visitor, source: Source, read: Read
     if (read.failure === null) note(context, read, 'held');
     return withHoldTimer(context, counted(context, told, 'held'), source.id);
   }
-  work.count('held', 0);
   const order = told.sources.filter((each) => each.held.length > 0);
   order.sort((a, b) => firstHeld(a)!.offset - firstHeld(b)!.offset);
   return order.reduce((each, { id }) => release(context, each, id), told);
@@ -165,7 +170,11 @@ function failPoison(context: FoldContext, visitor: Visitor, read: ReadRecord): V
 }
 
 /** Keeps a record that cannot be folded, and leaves no other trace. */
-export function keepUnfolded(context: FoldContext, read: ReadRecord, failure: NonNullable<ReadRecord['failure']>): void {
+export function keepUnfolded(
+  context: FoldContext,
+  read: ReadRecord,
+  failure: NonNullable<ReadRecord['failure']>,
+): void {
   const { visitor, type, id, log } = read;
   const position = formatPosition(log.shard, log.offset);
   const { value, offset } = log;
@@ -191,7 +200,7 @@ function note(context: FoldContext, read: ReadRecord, what: 'duplicate' | 'held'
   });
 }
 
-/** A source that leaves while its last held events fold is not found any more: then it has nothing. */
+/** A source that the visitor has: nothing takes one away while its numbers are looked at. */
 function sourceOf(visitor: Visitor, id: string): Source {
   return visitor.sources.find((source) => source.id === id)!;
 }
@@ -199,6 +208,7 @@ function sourceOf(visitor: Visitor, id: string): Source {
 /** `folded`: it becomes the most recently folded. */
 function withSource(visitor: Visitor, source: Source, folded: boolean): Visitor {
   const index = visitor.sources.findIndex((each) => each.id === source.id);
-  if (!folded || index === visitor.sources.length - 1) return { ...visitor, sources: visitor.sources.with(index, source) };
+  if (!folded || index === visitor.sources.length - 1)
+    return { ...visitor, sources: visitor.sources.with(index, source) };
   return { ...visitor, sources: [...visitor.sources.toSpliced(index, 1), source] };
 }

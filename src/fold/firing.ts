@@ -13,7 +13,12 @@ const encoder = new TextEncoder();
  * Fires one timer that is not a hold. A timer that outlives its visitor is dropped together with it; the answer is null then,
  * unless the visitor is in the midst of an event, or holds some: it is new, and keeps what it knows of numbers and ids.
  */
-export function fireTimer(context: FoldContext, visitor: Visitor, timer: Timer, during: ArrivedEvent | null): Visitor | null {
+export function fireTimer(
+  context: FoldContext,
+  visitor: Visitor,
+  timer: Timer,
+  during: ArrivedEvent | null,
+): Visitor | null {
   const { work, settings, appendTime, offset } = context;
   if (outlives(timer, visitor, settings.visitorRetentionMs)) {
     work.count('droppedTimers');

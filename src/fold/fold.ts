@@ -48,21 +48,23 @@ export function foldRecord(work: ShardWork, read: ReadRecord, budget: { readonly
 function foldOfVisitor(context: FoldContext, read: ReadRecord): void {
   const { work, appendTime, settings } = context;
   const { visitor: id, record, failure } = read;
-  if (id === null) return keepUnfolded(context, read, failure!);
+  if (id === null) {
+    keepUnfolded(context, read, failure!);
+    return;
+  }
   const shard = shardOf(id, work.shards);
   if (shard !== work.shard) {
     const detail = `visitor ${id} belongs to shard ${shard} of ${work.shards}; the record came in shard ${work.shard}`;
-    return keepUnfolded(context, read, { reason: 'WRONG_SHARD', detail });
-  }
-  if (record?.kind === 'touched') {
+    keepUnfolded(context, read, { reason: 'WRONG_SHARD', detail });
+  } else if (record?.kind === 'touched') {
     const visitor = work.visitor(id);
     if (visitor === null || readsAsNew(visitor, appendTime, settings.visitorRetentionMs)) return;
-    return work.put(id, touch(context, visitor, record.id));
+    work.put(id, touch(context, visitor, record.id));
+  } else if (failure !== null && read.number === null && !(read.isEvent && read.id !== null)) {
+    keepUnfolded(context, read, failure);
+  } else {
+    work.put(id, arrive(context, work.visitor(id), id, read));
   }
-  if (failure !== null && read.number === null && !(read.isEvent && read.id !== null)) {
-    return keepUnfolded(context, read, failure);
-  }
-  work.put(id, arrive(context, work.visitor(id), id, read));
 }
 
 /** Step (1) of 3.5. @returns how much of the budget is left; null: not all are fired */

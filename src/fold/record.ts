@@ -78,7 +78,12 @@ function unreadable(log: LogRecord, bytes: number, members: Members, detail: str
   return poison(log, bytes, members, { reason: 'UNREADABLE', detail });
 }
 
-function poison(log: LogRecord, bytes: number, members: Members, failure: NonNullable<ReadRecord['failure']>): ReadRecord {
+function poison(
+  log: LogRecord,
+  bytes: number,
+  members: Members,
+  failure: NonNullable<ReadRecord['failure']>,
+): ReadRecord {
   const visitor = own(members, 'visitor');
   const id = own(members, 'id');
   const type = own(members, 'type');
@@ -89,7 +94,10 @@ function poison(log: LogRecord, bytes: number, members: Members, failure: NonNul
     failure,
     visitor: known,
     bytes,
-    number: known !== null && numberProblem(members) === null && own(members, 'source') !== undefined ? numberOf(members) : null,
+    number:
+      known !== null && numberProblem(members) === null && own(members, 'source') !== undefined
+        ? numberOf(members)
+        : null,
     id: isText(id, limits.id) ? id : null,
     type: isText(type, limits.type) ? type : null,
     isEvent: own(members, 'kind') === 'event',
@@ -109,7 +117,8 @@ function problemOf(members: Members): string | null {
   if (own(members, 'v') !== 1) return expected('v', 'the record version 1', own(members, 'v'));
   const kind = own(members, 'kind');
   if (typeof kind !== 'string') return expected('kind', 'a text', kind);
-  if (!isText(own(members, 'id'), limits.id)) return expected('id', `a text of 1 to ${limits.id} characters`, own(members, 'id'));
+  if (!isText(own(members, 'id'), limits.id))
+    return expected('id', `a text of 1 to ${limits.id} characters`, own(members, 'id'));
   switch (kind) {
     case 'event':
       return visitorProblem(members) ?? eventProblem(members);
@@ -119,7 +128,9 @@ function problemOf(members: Members): string | null {
       for (const name of ['playbook', 'catalog']) {
         if (!isText(own(members, name), limits.hash)) return expected(name, 'a content hash', own(members, name));
       }
-      return isWhole(own(members, 'foldVersion'), 1) ? null : expected('foldVersion', 'a whole number from 1', own(members, 'foldVersion'));
+      return isWhole(own(members, 'foldVersion'), 1)
+        ? null
+        : expected('foldVersion', 'a whole number from 1', own(members, 'foldVersion'));
     case 'advance':
       return isWhole(own(members, 'to'), 0) ? null : expected('to', 'ms since the epoch', own(members, 'to'));
     default:
@@ -135,7 +146,8 @@ function visitorProblem(members: Members): string | null {
 
 function eventProblem(members: Members): string | null {
   const { properties } = members;
-  if (!isText(own(members, 'type'), limits.type)) return expected('type', `a text of 1 to ${limits.type} characters`, own(members, 'type'));
+  if (!isText(own(members, 'type'), limits.type))
+    return expected('type', `a text of 1 to ${limits.type} characters`, own(members, 'type'));
   if (!isMap(properties)) return expected('properties', 'a map', properties);
   const at = own(members, 'at');
   if (at !== undefined && !isWhole(at, 0)) return expected('at', 'ms since the epoch', at);
@@ -146,12 +158,14 @@ function eventProblem(members: Members): string | null {
   const depth = own(members, 'depth');
   if (depth !== undefined && !isWhole(depth, 0)) return expected('depth', 'a whole number', depth);
   const receivedAt = own(members, 'receivedAt');
-  if (receivedAt !== undefined && typeof receivedAt !== 'number') return expected('receivedAt', 'ms since the epoch', receivedAt);
+  if (receivedAt !== undefined && typeof receivedAt !== 'number')
+    return expected('receivedAt', 'ms since the epoch', receivedAt);
   const numbers = numberProblem(members);
   if (numbers !== null) return numbers;
   if (imported === true) {
     if (at === undefined) return 'an imported event must say when it happened (at)';
-    if (own(members, 'source') === undefined && retryOf === undefined) return 'an imported event must have a source and a sequence';
+    if (own(members, 'source') === undefined && retryOf === undefined)
+      return 'an imported event must have a source and a sequence';
   }
   return contextProblem(own(members, 'context'));
 }

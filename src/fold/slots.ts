@@ -1,8 +1,8 @@
 import type { Shown } from '../decide/rules.ts';
 import { CapturedScope, type EventScope } from '../decide/scope.ts';
-import type { ActiveBundles } from '../decide/bundles.ts';
 import type { Json } from '../model/json.ts';
 import type { Candidate, Cause, Fact, Slot, Timer, Visitor } from '../model/visitor.ts';
+import type { ActiveBundles } from '../playbook/playbook.ts';
 import { isCalendar, withoutTimer, withTimer } from './timers.ts';
 
 type Slots = Visitor['slots'];
@@ -95,7 +95,10 @@ export class SlotsDraft {
     const candidates = this.#of(slot);
     if (!candidates.some((candidate) => candidate.rule === rule)) return;
     this.#cancelTimers(slot, rule);
-    this.#put(slot, candidates.filter((candidate) => candidate.rule !== rule));
+    this.#put(
+      slot,
+      candidates.filter((candidate) => candidate.rule !== rule),
+    );
   }
 
   /** After all rules of a step: candidates whose `while` no longer holds are withdrawn. */
@@ -117,7 +120,8 @@ export class SlotsDraft {
     for (const slot of this.#names()) {
       const candidates = this.#of(slot);
       if (candidates.every((candidate) => candidate.expiresAt === null)) continue;
-      const isOf = (rule: string) => (timer: Timer) => timer.what === 'slot' && timer.key[0] === slot && timer.key[1] === rule;
+      const isOf = (rule: string) => (timer: Timer) =>
+        timer.what === 'slot' && timer.key[0] === slot && timer.key[1] === rule;
       this.#put(
         slot,
         candidates.map((candidate) => ({ ...candidate, expiresAt: endOf(this.timers.filter(isOf(candidate.rule))) })),
@@ -128,7 +132,9 @@ export class SlotsDraft {
   /** The slots after the step, with the visitor's version raised if one changed for who looks at it (5.3). */
   finish(version: number): { readonly slots: Slots; readonly version: number; readonly changed: readonly string[] } {
     if (this.#next === null) return { slots: this.#before, version, changed: [] };
-    const changed = Object.keys(this.#next).filter((slot) => !sameToLookAt(this.#before[slot]?.candidates ?? none, this.#of(slot)));
+    const changed = Object.keys(this.#next).filter(
+      (slot) => !sameToLookAt(this.#before[slot]?.candidates ?? none, this.#of(slot)),
+    );
     const next = changed.length > 0 ? version + 1 : version;
     const slots: { [slot: string]: Slot } = { ...this.#before };
     for (const slot of Object.keys(this.#next)) {
@@ -140,7 +146,9 @@ export class SlotsDraft {
   }
 
   #names(): Iterable<string> {
-    return this.#next === null ? Object.keys(this.#before) : new Set([...Object.keys(this.#before), ...Object.keys(this.#next)]);
+    return this.#next === null
+      ? Object.keys(this.#before)
+      : new Set([...Object.keys(this.#before), ...Object.keys(this.#next)]);
   }
 
   #of(slot: string): readonly Candidate[] {
@@ -198,7 +206,8 @@ function sameToLookAt(before: readonly Candidate[], after: readonly Candidate[])
 function sameFacts(before: readonly Fact[], after: readonly Fact[]): boolean {
   return (
     before === after ||
-    (before.length === after.length && before.every(([path, value], i) => path === after[i]![0] && sameValue(value, after[i]![1])))
+    (before.length === after.length &&
+      before.every(([path, value], i) => path === after[i]![0] && sameValue(value, after[i]![1])))
   );
 }
 

@@ -1,7 +1,7 @@
-import { defaultSessionIdleMs } from '../decide/bundles.ts';
 import { decide, phraseOf } from '../decide/decide.ts';
 import { FoldFailure } from '../decide/failure.ts';
 import { EventScope } from '../decide/scope.ts';
+import { defaultSessionIdleMs } from '../decide/session.ts';
 import type { Cause, Timer, Visitor } from '../model/visitor.ts';
 import { type ArrivedEvent, type FoldContext, failEvent } from './context.ts';
 import { fireTimer } from './firing.ts';
@@ -37,7 +37,10 @@ function eventStep(context: FoldContext, before: Visitor, event: ArrivedEvent, a
   const { record, offset, appendTime, late } = event;
   const imported = record.imported === true;
   if (imported && !before.historic) {
-    throw new FoldFailure('IMPORT_INTO_LIVE', 'an imported event must come before the first event of its visitor that is not');
+    throw new FoldFailure(
+      'IMPORT_INTO_LIVE',
+      'an imported event must come before the first event of its visitor that is not',
+    );
   }
   const now = before.counts.folded === 0 ? at : Math.max(before.now, at);
   const historic = before.historic && imported;
@@ -59,7 +62,14 @@ function eventStep(context: FoldContext, before: Visitor, event: ArrivedEvent, a
   const { slots, version, changed } = draft.finish(before.version);
 
   const due = now + (bundles?.playbook.sessionIdleMs ?? defaultSessionIdleMs);
-  const sessionEnd: Timer = { what: 'session', key: sessionKey, due, wallDue: historic ? null : due + skew, skew, setAt: offset };
+  const sessionEnd: Timer = {
+    what: 'session',
+    key: sessionKey,
+    due,
+    wallDue: historic ? null : due + skew,
+    skew,
+    setAt: offset,
+  };
   const { counts } = decided;
   // Nothing below can fail: what is counted stays counted.
   work.count('folded');

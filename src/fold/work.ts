@@ -1,14 +1,14 @@
-import type { ActiveBundles } from '../decide/bundles.ts';
 import { UsherError } from '../errors.ts';
 import { wakeAtOf } from '../model/codec.ts';
 import type { Activity, FailedEvent, OutboxEntry } from '../model/commit.ts';
 import { compareUtf8 } from '../model/shard.ts';
 import type { Activation, ShardCounters, ShardMeta } from '../model/shardMeta.ts';
 import type { Visitor } from '../model/visitor.ts';
+import type { ActiveBundles } from '../playbook/playbook.ts';
 import { Heap } from './heap.ts';
 import type { FoldSettings } from './settings.ts';
 
-export type { ActiveBundles } from '../decide/bundles.ts';
+export type { ActiveBundles } from '../playbook/playbook.ts';
 export { defaultFoldSettings, type FoldSettings } from './settings.ts';
 
 /** What the fold changed since the last `takeChanges`. */
@@ -284,5 +284,8 @@ export function compareWakeups(a: KnownWakeup, b: KnownWakeup): number {
 }
 
 function missingBundles(playbook: string, catalog: string): UsherError {
-  return new UsherError('BUNDLE_MISSING', `the shard's log asks for playbook ${playbook} and catalog ${catalog}, which are not there`);
+  return new UsherError(
+    'BUNDLE_MISSING',
+    `the shard's log asks for playbook ${playbook} and catalog ${catalog}, which are not there`,
+  );
 }
