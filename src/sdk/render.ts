@@ -19,6 +19,7 @@ type Part = keyof typeof fields;
 export function renderContent(slot: Slot): HTMLElement | null {
   const { data, type } = slot.content;
   const title = textOf(data, 'title');
+  const price = priceOf(data);
   const text = textOf(data, 'text');
   const image = safeUrl(textOf(data, 'image'));
   const link = safeUrl(textOf(data, 'link'));
@@ -41,6 +42,7 @@ export function renderContent(slot: Slot): HTMLElement | null {
   if (title !== null) words.append(make('strong', 'title', title));
   if (text !== null) words.append(make('span', 'text', text));
   card.append(words);
+  if (price !== null) card.append(make('span', 'price', price));
   if (link !== null && button !== null) {
     const anchor = make('a', 'button', button);
     anchor.href = link;
@@ -64,6 +66,19 @@ function textOf(data: { readonly [name: string]: Json }, part: Part): string | n
     if (typeof value === 'number') return String(value);
   }
   return null;
+}
+
+/** `price`, in major units, with its `currency` if the content has one. */
+function priceOf({ price, currency }: { readonly [name: string]: Json }): string | null {
+  if (typeof price !== 'number') return null;
+  try {
+    if (typeof currency === 'string') {
+      return new Intl.NumberFormat(navigator.language, { style: 'currency', currency }).format(price);
+    }
+  } catch {
+    // Not a currency.
+  }
+  return new Intl.NumberFormat(navigator.language, { minimumFractionDigits: 2 }).format(price);
 }
 
 /** http, https and relative addresses only: `javascript:` and `data:` come to nothing. */
@@ -90,6 +105,7 @@ export const slotStyle = `
   background: color-mix(in srgb, var(--usher-accent, currentColor) 16%, transparent) }
 .title { font-weight: 650; line-height: 1.3 }
 .text { opacity: .8; line-height: 1.45; font-size: .94em }
+.price { flex: none; font-weight: 650; font-variant-numeric: tabular-nums }
 .button { flex: none; padding: .5em .95em; border-radius: .6em; font-weight: 600; font-size: .92em; text-decoration: none;
   color: var(--usher-accent-text, Canvas); background: var(--usher-accent, CanvasText) }
 .button:focus-visible { outline: 2px solid var(--usher-accent, currentColor); outline-offset: 2px }

@@ -7,11 +7,7 @@ export function Facts() {
   const session = known?.session;
   const tiles: [name: string, value: string, detail: string | undefined][] = [
     ['Cart', known === null ? '–' : money(known.cart.value), lines(known?.cart.lines.length ?? 0)],
-    [
-      'Views',
-      number(known?.visitor['views'] ?? known?.visitor['productViews']),
-      recent(known?.visitor['recentProducts']),
-    ],
+    ['Views', number(known?.visitor['productViews']), recent(known?.visitor['recentProducts'])],
     [
       'Session',
       session === null || session === undefined ? '–' : `No. ${number(session['number'])}`,

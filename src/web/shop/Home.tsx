@@ -13,7 +13,7 @@ export function Home() {
   return (
     <>
       <UsherSlot name="home_hero" page="home">
-        <strong>Welcome in.</strong> Good things for home and road, sixty of them.
+        <strong>Welcome in.</strong> Sixty things that outlast the weather.
       </UsherSlot>
       <nav class="chips" aria-label="Categories">
         <Chip name={null} />
@@ -50,14 +50,13 @@ export function SearchResults({ query }: { query: string }) {
   const found = search(query);
   return (
     <>
+      <UsherSlot name="search_banner" page="search">
+        Search by name, brand or category.
+      </UsherSlot>
       <h2>
         {found.length === 0 ? 'Nothing found for' : `${found.length} found for`} “{query}”
       </h2>
-      {found.length === 0 ? (
-        <p class="empty">Try a category, such as “kitchen”, or a brand.</p>
-      ) : (
-        <ProductGrid list={found} />
-      )}
+      {found.length === 0 ? <p class="empty">Try “tent”, “knife” or a brand.</p> : <ProductGrid list={found} />}
     </>
   );
 }

@@ -1,10 +1,12 @@
 import { useEffect } from 'preact/hooks';
-import { currency, loadProducts, products, productsMissing } from '../products.ts';
+import { UsherSlotElement } from '../../sdk/index.ts';
+import { loadProducts, products, productsMissing, search } from '../products.ts';
 import { go, href, route } from '../route.ts';
 import { cartCount } from '../state.ts';
 import { Cart, Checkout, Thanks } from './Cart.tsx';
 import { Home, SearchResults } from './Home.tsx';
 import { ProductView } from './ProductView.tsx';
+import { UsherSlot } from './UsherSlot.tsx';
 
 export function Shop() {
   useEffect(() => void loadProducts(), []);
@@ -12,7 +14,7 @@ export function Shop() {
     <section class="shop" aria-label="The shop">
       <header class="shopbar">
         <a class="shopname" href={href.home}>
-          Lantern &amp; Loom
+          Fell &amp; Fire
         </a>
         <SearchForm />
         <a
@@ -23,9 +25,26 @@ export function Shop() {
           Cart <span class={cartCount.value > 0 ? 'count some' : 'count'}>{cartCount}</span>
         </a>
       </header>
-      <div class="shopbody">{products.value === null ? <Waiting /> : <View />}</div>
+      <UsherSlot name="notice" bare>
+        Good things for the mountains and the kitchen
+      </UsherSlot>
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: it only catches the clicks of the links in it */}
+      {/* biome-ignore lint/a11y/useKeyWithClickEvents: a link that is followed by keyboard is a click too */}
+      <div class="shopbody" onClick={stayInTheDemo}>
+        {products.value === null ? <Waiting /> : <View />}
+      </div>
     </section>
   );
+}
+
+/** The contents link to pages of a real shop. Here they lead to what the shop has of it, or say where they would lead. */
+function stayInTheDemo(event: MouseEvent): void {
+  const link = event.composedPath().find((target) => target instanceof HTMLAnchorElement);
+  if (link === undefined || !(event.target instanceof UsherSlotElement) || link.origin !== location.origin) return;
+  event.preventDefault();
+  const word = link.pathname.split('/').filter(Boolean).at(-1);
+  if (word === undefined) go(href.home);
+  else go(search(word).length > 0 ? href.search(decodeURIComponent(word)) : href.elsewhere(link.pathname));
 }
 
 function View() {
@@ -36,6 +55,13 @@ function View() {
   if (at.view === 'cart') return <Cart />;
   if (at.view === 'checkout') return <Checkout />;
   if (at.view === 'thanks') return <Thanks orderId={at.orderId} />;
+  if (at.view === 'elsewhere') {
+    return (
+      <p class="empty">
+        A real shop would have <code>{at.path}</code> here. <a href={href.home}>Back to this one</a>
+      </p>
+    );
+  }
   return <Home />;
 }
 
@@ -44,7 +70,7 @@ function Waiting() {
     <p class="empty">The playbook's products could not be read. Is Usher running?</p>
   ) : (
     <p class="empty" aria-busy="true">
-      Opening the shop in {currency}…
+      Opening the shop…
     </p>
   );
 }
