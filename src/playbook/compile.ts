@@ -135,17 +135,15 @@ class PlaybookCompiler {
     ) {
       report.error({ ...main.at, end: main.at.start + 1 }, 'format is missing', { expected: 'format: 1' });
     }
-    const currency = main?.currency?.value ?? 'USD';
-    if (main?.currency !== undefined && !Intl.supportedValuesOf('currency').includes(currency)) {
-      report.error(main.currency.tree, `${currency} is not a currency`, {
-        expected: 'an ISO 4217 code such as USD or EUR',
-      });
-      return { currency: 'USD', minorDigits: 2, timezone: 'UTC', sessionIdleMs: defaultIdleMs };
-    }
     const timezone = main?.timezone?.value ?? 'UTC';
     if (main?.timezone !== undefined && !isTimeZone(timezone)) {
       report.error(main.timezone.tree, `${timezone} is not a time zone`, { expected: 'a name such as Europe/Berlin' });
     }
+    const asked = main?.currency;
+    const known = asked === undefined || Intl.supportedValuesOf('currency').includes(asked.value);
+    if (!known)
+      report.error(asked.tree, `${asked.value} is not a currency`, { expected: 'an ISO 4217 code such as USD or EUR' });
+    const currency = known ? (asked?.value ?? 'USD') : 'USD';
     return {
       currency,
       minorDigits: minorDigitsOf(currency),
@@ -266,7 +264,8 @@ class PlaybookCompiler {
       const declared = shown.get(id) ?? factsOfAnything(visitor);
       if (!shown.has(id)) {
         checkContent(named.value, declared, minorDigits, this.#report, '');
-        if (!fallbacks.has(id)) this.#report.warning(named.span, `nothing shows the content ${id}`);
+        if (!fallbacks.has(id) && !this.#report.failed)
+          this.#report.warning(named.span, `nothing shows the content ${id}`);
       }
       // What is wrong with its texts has been told where a rule shows it.
       definitions.set(id, compileContent(named, declared, minorDigits, new Report()));

@@ -214,13 +214,14 @@ const whenShape: Shape<readonly Located<string>[]> = {
   },
 };
 
-const showsShape = listOf('things to do', thenShape, playbookLimits.showsPerRule);
+const showsShape = listOf('things to do', thenShape, playbookLimits.showsPerRule, true);
 const ruleShape = object(
   'a rule',
   {
     name: optional(text(), 'What people call it.'),
     when: required(whenShape, 'The events that it looks at.'),
     if: optional(cel(), 'The condition.'),
+    // biome-ignore lint/suspicious/noThenProperty: the format's word; a list is no thenable
     then: optional(showsShape, 'What happens: all of it, each with an optional `if`.'),
     choose: optional(showsShape, 'What happens: the first one whose `if` holds.'),
     priority: optional(integer(-1_000, 1_000), 'Higher wins; a tie goes to the smaller id [0].'),

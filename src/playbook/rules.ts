@@ -9,7 +9,7 @@ import { playbookLimits, type RawContent, type RawRule, type RawShow, type RawSl
 import type { Rule, Show } from './playbook.ts';
 import type { Report } from './problem.ts';
 import { sentenceOf } from './sentence.ts';
-import type { Located, Named } from './shape.ts';
+import { type Located, type Named, wrote } from './shape.ts';
 import { type EventPlaces, unknownEvent } from './traits.ts';
 
 /** What rules refer to. */
@@ -35,18 +35,18 @@ export function checkRule(named: Named<RawRule>, around: RuleSurroundings): Rule
     else if (events.includes(event)) report.error(tree, `${value} stands twice`);
     else events.push(event);
   }
-  const entries = raw.choose ?? raw.then;
-  if (entries === undefined || (raw.then !== undefined && raw.choose !== undefined)) {
-    const message = entries === undefined ? `the rule ${id} does nothing` : `the rule ${id} has then and choose`;
+  const words = (['then', 'choose'] as const).filter((word) => wrote(raw.at, word));
+  if (words.length !== 1) {
+    const message = words.length === 0 ? `the rule ${id} does nothing` : `the rule ${id} has then and choose`;
     report.error(named.span, message, { expected: 'then (all of a list) or choose (the first that fits)' });
-    return null;
   }
-  if (events.length < raw.when.length) return null;
-
-  const declared = factsOfEvent(events, around.visitor);
-  const condition = raw.if === undefined ? null : checkCondition(raw.if, declared, report);
+  // Without all of its events it is not known what the conditions may name; what is named besides can be looked up all the same.
+  const declared = events.length < raw.when.length ? null : factsOfEvent(events, around.visitor);
+  const condition = declared === null || raw.if === undefined ? null : checkCondition(raw.if, declared, report);
+  const entries = raw.choose ?? raw.then ?? [];
   const shows = entries.map((entry) => checkShow(id, entry, condition, declared, around));
-  if ((raw.if !== undefined && condition === null) || shows.includes(null)) return null;
+  if (declared === null || words.length !== 1 || (wrote(raw.at, 'if') && condition === null) || shows.includes(null))
+    return null;
   warnUnreachable(raw, shows as CheckedShow[], report);
 
   const status = raw.status?.value ?? 'live';
@@ -87,15 +87,16 @@ function checkShow(
   rule: string,
   raw: RawShow,
   ruleIf: CheckedCondition | null,
-  declared: Declarations,
+  declared: Declarations | null,
   around: RuleSurroundings,
 ): CheckedShow | null {
   const { report } = around;
   const { slot, content, while: whileAt, for: forMs, until } = raw.show;
-  const condition = raw.if === undefined ? null : checkCondition(raw.if, declared, report);
-  const holds = whileAt === undefined ? null : checkCondition(whileAt, factsOfWhile(declared), report);
   const slotNamed = lookUp(slot, around.slots, 'slot', report);
   const contentNamed = lookUp(content, around.contents, 'content', report);
+  if (declared === null) return null;
+  const condition = raw.if === undefined ? null : checkCondition(raw.if, declared, report);
+  const holds = whileAt === undefined ? null : checkCondition(whileAt, factsOfWhile(declared), report);
   if ((raw.if !== undefined && condition === null) || (whileAt !== undefined && holds === null)) return null;
   if (slotNamed === null || contentNamed === null) return null;
 

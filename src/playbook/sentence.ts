@@ -159,7 +159,9 @@ class Words {
 
   #known(node: ASTNode | undefined, words: string): string | null {
     const subject = node === undefined ? null : this.#subject(node);
-    return subject === null ? null : `${subject} ${words}`;
+    return subject === null
+      ? null
+      : `${subject} ${isPlural(node === undefined ? undefined : pathOf(node)?.join('.')) ? words.replace(/^is\b/, 'are') : words}`;
   }
 
   #comparison(op: string, left: ASTNode, right: ASTNode): string | null {
@@ -178,7 +180,7 @@ class Words {
   #subject(node: ASTNode): string | null {
     if (node.op === 'call' && node.args[0] === 'size' && node.args[1][0] !== undefined) {
       const of = this.#subject(node.args[1][0]);
-      return of === null ? null : `the number of ${of.replace(/^the /, '')}`;
+      return of === null ? null : `the number of ${of}`;
     }
     const path = pathOf(node);
     if (path === null) return null;

@@ -178,27 +178,26 @@ export function object<F extends Fields>(
         report.error(tree, `expected ${expected}, got ${shown(tree)}`, { expected });
         return undefined;
       }
-      let ok = true;
+      // What can be read is handed on although something is wrong: the mistakes of the rest are worth telling too.
       const result: Record<string, unknown> = { at: tree };
       for (const { key, keySpan, value } of tree.entries) {
-        if (Object.hasOwn(fields, key)) {
-          const read = fields[key]!.shape.read(value, report);
-          if (read === undefined) ok = false;
-          else result[key] = read;
-        } else {
-          ok = false;
-          unknownKey(report, keySpan, key, keys, later);
-        }
+        if (!Object.hasOwn(fields, key)) unknownKey(report, keySpan, key, keys, later);
+        else result[key] = fields[key]!.shape.read(value, report);
       }
-      for (const key of keys) {
-        if (fields[key]!.required && !tree.entries.some((entry) => entry.key === key)) {
-          ok = false;
-          report.error(startOf(tree), `${key} is missing`, { expected: `${key}: ${fields[key]!.shape.expected}` });
-        }
+      const isLater = tree.entries.some(({ key }) => later.includes(key));
+      const needed = keys.filter((key) => fields[key]!.required);
+      for (const key of needed) {
+        if (wrote(tree, key) || isLater) continue;
+        report.error(startOf(tree), `${key} is missing`, { expected: `${key}: ${fields[key]!.shape.expected}` });
       }
-      return ok ? (result as Read<F> & { at: Tree }) : undefined;
+      return needed.every((key) => result[key] !== undefined) ? (result as Read<F> & { at: Tree }) : undefined;
     },
   };
+}
+
+/** Whether a key stands there, readable or not. */
+export function wrote(tree: Tree, key: string): boolean {
+  return tree.kind === 'map' && tree.entries.some((entry) => entry.key === key);
 }
 
 export function unknownKey(report: Report, span: Span, key: string, keys: readonly string[], later: Later): void {
@@ -270,7 +269,8 @@ export function mapOf<T>(
   };
 }
 
-export function listOf<T>(what: string, shape: Shape<T>, max: number): Shape<readonly T[]> {
+/** @param partial hand on what can be read of a list whose elements do not depend on each other */
+export function listOf<T>(what: string, shape: Shape<T>, max: number, partial = false): Shape<readonly T[]> {
   const expected = `a list of ${what}, 1 to ${max}`;
   return {
     expected,
@@ -282,7 +282,8 @@ export function listOf<T>(what: string, shape: Shape<T>, max: number): Shape<rea
         return undefined;
       }
       const values = tree.items.map((item) => shape.read(item, report));
-      return values.includes(undefined) ? undefined : (values as T[]);
+      if (values.includes(undefined) && !partial) return undefined;
+      return values.filter((value) => value !== undefined) as T[];
     },
   };
 }

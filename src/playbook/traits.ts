@@ -7,7 +7,7 @@ import type { RawTrait } from './format.ts';
 import type { Trait } from './playbook.ts';
 import { Report, type Span } from './problem.ts';
 import type { Located, Named } from './shape.ts';
-import { startOf, unknownKey } from './shape.ts';
+import { startOf, unknownKey, wrote } from './shape.ts';
 
 const kinds = ['count', 'sum', 'last', 'first', 'recent', 'cart'] as const;
 const recentLimit = 20;
@@ -31,7 +31,7 @@ export function checkTrait(
   report: Report,
 ): CheckedTrait | null {
   const { id, value: raw } = named;
-  const given = kinds.filter((kind) => raw[kind] !== undefined);
+  const given = kinds.filter((kind) => wrote(raw.at, kind));
   const [kind] = given;
   if (kind === undefined || given.length > 1) {
     const expected = `one of ${kinds.slice(0, -1).join(', ')}`;
@@ -42,6 +42,7 @@ export function checkTrait(
     );
     return null;
   }
+  if (raw[kind] === undefined) return null;
   if (kind === 'cart') return checkCart(id, raw, events, report);
 
   const types = raw[kind] as readonly Located<string>[];
@@ -57,6 +58,7 @@ export function checkTrait(
 
   const needsOf = kind !== 'count';
   if (needsOf && raw.of === undefined) {
+    if (wrote(raw.at, 'of')) return null;
     report.error(startOf(raw.at), 'of is missing', {
       expected: `of: what is ${kind === 'sum' ? 'added up' : 'remembered'}, such as event.productId`,
     });

@@ -1,0 +1,51 @@
+import { resolve } from 'node:path';
+import { UsherError } from '../errors.ts';
+import { readPlaybook } from '../playbook/read.ts';
+import { playbookFolder, playbookPositional } from './check.ts';
+import type { Command } from './command.ts';
+import { styleOf } from './style.ts';
+
+export const describe: Command = {
+  name: 'describe',
+  summary: 'Read a playbook aloud: each rule as a sentence',
+  positionals: [playbookPositional],
+  options: {
+    slot: { type: 'string', value: 'SLOT', help: 'Only rules that show something in this slot' },
+    event: { type: 'string', value: 'TYPE', help: 'Only rules that this event type can fire' },
+  },
+  async run(args, io) {
+    const folder = playbookFolder(args, io);
+    const { playbook } = await readPlaybook(resolve(io.cwd, folder));
+    if (playbook === null) {
+      throw new UsherError('PLAYBOOK_INVALID', `the playbook ${folder} has mistakes; usher check ${folder} lists them`);
+    }
+    const { slot, event } = args.options;
+    const style = styleOf(io);
+    const rules = [...playbook.rules.values()].filter(
+      (rule) =>
+        (slot === undefined || rule.entries.some((entry) => entry.slot === slot)) &&
+        (event === undefined || rule.when.includes(String(event))),
+    );
+    for (const rule of rules) {
+      io.out(`${style.bold(rule.id)}  ${style.dim(rule.name)}`);
+      io.out(`${wrap(rule.sentence, 2, 100)}\n`);
+    }
+    if (rules.length === 0) io.out('No such rule.');
+    return 0;
+  },
+};
+
+/** Breaks a sentence at blanks. */
+function wrap(sentence: string, indent: number, width: number): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of sentence.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width - indent) {
+      lines.push(line);
+      line = '';
+    }
+    line = line === '' ? word : `${line} ${word}`;
+  }
+  lines.push(line);
+  return lines.map((each) => ' '.repeat(indent) + each).join('\n');
+}
