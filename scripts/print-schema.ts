@@ -1,6 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isSpecifiedDirective, isSpecifiedScalarType, lexicographicSortSchema, printDirective, printType } from 'graphql';
+import {
+  isSpecifiedDirective,
+  isSpecifiedScalarType,
+  lexicographicSortSchema,
+  printDirective,
+  printType,
+} from 'graphql';
 import { buildSchema } from '../src/gateway/graphql/schema.ts';
 import { readPlaybook } from '../src/playbook/read.ts';
 
@@ -15,11 +21,16 @@ const root = join(import.meta.dirname, '..');
 export async function printSchemas(): Promise<Record<string, string>> {
   const folder = join(root, 'playbooks', 'demo-store');
   const { playbook, problems } = await readPlaybook(folder);
-  if (playbook === null) throw new Error(`${folder} has mistakes: ${problems.map(({ file, line, message }) => `${file}:${line}: ${message}`).join('; ')}`);
+  if (playbook === null)
+    throw new Error(
+      `${folder} has mistakes: ${problems.map(({ file, line, message }) => `${file}:${line}: ${message}`).join('; ')}`,
+    );
   const built = buildSchema(playbook);
   const schema = lexicographicSortSchema(built.schema);
   const fromPlaybook = new Set(built.playbookTypes);
-  const types = Object.values(schema.getTypeMap()).filter((type) => !type.name.startsWith('__') && !isSpecifiedScalarType(type));
+  const types = Object.values(schema.getTypeMap()).filter(
+    (type) => !type.name.startsWith('__') && !isSpecifiedScalarType(type),
+  );
   const directives = schema.getDirectives().filter((directive) => !isSpecifiedDirective(directive));
   const core = types.filter((type) => !fromPlaybook.has(type.name));
   const added = types.filter((type) => fromPlaybook.has(type.name));

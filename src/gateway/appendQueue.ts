@@ -49,7 +49,9 @@ export class AppendQueue {
   }
 
   /** One outcome an entry, in their order. Never rejects. */
-  append(entries: readonly { readonly shard: number; readonly key: string | null; readonly value: string }[]): Promise<readonly AppendOutcome[]> {
+  append(
+    entries: readonly { readonly shard: number; readonly key: string | null; readonly value: string }[],
+  ): Promise<readonly AppendOutcome[]> {
     if (entries.length === 0) return Promise.resolve([]);
     return new Promise((resolve) => {
       const group: Group = { outcomes: new Array<AppendOutcome>(entries.length), left: entries.length, resolve };

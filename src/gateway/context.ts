@@ -38,7 +38,10 @@ export class RequestContext {
   identity(): Identity {
     if (this.#identity === null) {
       const paste = this.services.config.mode === 'development' ? '"Authorization: Bearer dev:alice", or ' : '';
-      throw new UsherError('VISIT_REQUIRED', `no token came; send the header ${paste}"Authorization: Bearer TOKEN" with a token of mutation startVisit`);
+      throw new UsherError(
+        'VISIT_REQUIRED',
+        `no token came; send the header ${paste}"Authorization: Bearer TOKEN" with a token of mutation startVisit`,
+      );
     }
     if (this.#identity instanceof UsherError) throw this.#identity;
     return this.#identity;
@@ -47,7 +50,9 @@ export class RequestContext {
   /** When the token of the request ends, ms since the epoch; null: it does not. */
   get expiresAt(): number | null {
     const identity = this.#identity;
-    return identity !== null && !(identity instanceof UsherError) && identity.kind === 'visitor' ? identity.expiresAt : null;
+    return identity !== null && !(identity instanceof UsherError) && identity.kind === 'visitor'
+      ? identity.expiresAt
+      : null;
   }
 
   get closing(): Services['closing'] {
@@ -63,7 +68,10 @@ export class RequestContext {
   get loader(): DataLoader<string, SlotsRead> {
     const { store, log } = this.services;
     this.#loader ??= new DataLoader(
-      (visitors) => store.readSlots(visitors.map((visitor) => ({ shard: shardOf(visitor, log.shards), visitor }))) as Promise<SlotsRead[]>,
+      (visitors) =>
+        store.readSlots(visitors.map((visitor) => ({ shard: shardOf(visitor, log.shards), visitor }))) as Promise<
+          SlotsRead[]
+        >,
       { maxBatchSize: 100 },
     );
     return this.#loader;

@@ -16,7 +16,9 @@ const format = '1';
 
 export function encodeCursor(cursor: Cursor): string {
   const { visitor, upTo, slots } = cursor;
-  return Buffer.from(`${format}|${upTo}|${slots?.lineage ?? ''}|${slots?.version ?? ''}|${visitor}`).toString('base64url');
+  return Buffer.from(`${format}|${upTo}|${slots?.lineage ?? ''}|${slots?.version ?? ''}|${visitor}`).toString(
+    'base64url',
+  );
 }
 
 /** @throws UsherError BAD_CURSOR when it is not one, or another visitor's */

@@ -20,7 +20,9 @@ export interface CheckedDocument {
 /** Parses and validates each text once. One a schema: a new playbook means a new one. */
 export class Documents {
   readonly #schema: GraphQLSchema;
-  readonly #known = new LRUCache<string, CheckedDocument | { readonly errors: readonly GraphQLError[] }>({ max: limits.documents });
+  readonly #known = new LRUCache<string, CheckedDocument | { readonly errors: readonly GraphQLError[] }>({
+    max: limits.documents,
+  });
 
   constructor(schema: GraphQLSchema) {
     this.#schema = schema;
@@ -42,7 +44,8 @@ export class Documents {
       document = parse(query, { maxTokens: limits.queryTokens });
     } catch (error) {
       if (!(error instanceof GraphQLError)) throw error;
-      const tooLarge = error.message.includes('Document contains more that') || error.message.includes('Parsing aborted');
+      const tooLarge =
+        error.message.includes('Document contains more that') || error.message.includes('Parsing aborted');
       return { errors: [coded(error, tooLarge ? 'QUERY_TOO_LARGE' : 'BAD_REQUEST')] };
     }
     const large = checkSize(document);

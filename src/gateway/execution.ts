@@ -1,10 +1,10 @@
-import { type DocumentNode, type ExecutionResult, execute, GraphQLError, subscribe } from 'graphql';
-import type { Services } from './services.ts';
+import { type DocumentNode, type ExecutionResult, execute, type GraphQLError, subscribe } from 'graphql';
+import type { Playbook } from '../playbook/playbook.ts';
 import type { RequestContext } from './context.ts';
 import { Documents } from './documents.ts';
 import { buildSchema } from './graphql/schema.ts';
 import { publicError, publicResult } from './publicError.ts';
-import type { Playbook } from '../playbook/playbook.ts';
+import type { Services } from './services.ts';
 
 export interface OperationArgs {
   readonly document: DocumentNode;
@@ -41,11 +41,24 @@ export class Execution {
   /** Queries and mutations. Answers a promise only when a resolver did. */
   execute({ document, variables, operationName, context }: OperationArgs): ExecutionResult | Promise<ExecutionResult> {
     const { logger } = this.#services;
-    const result = execute({ schema: this.#schema, document, variableValues: variables ?? null, operationName: operationName ?? null, contextValue: context });
-    return result instanceof Promise ? result.then((done) => publicResult(done, logger)) : publicResult(result as ExecutionResult, logger);
+    const result = execute({
+      schema: this.#schema,
+      document,
+      variableValues: variables ?? null,
+      operationName: operationName ?? null,
+      contextValue: context,
+    });
+    return result instanceof Promise
+      ? result.then((done) => publicResult(done, logger))
+      : publicResult(result as ExecutionResult, logger);
   }
 
-  async subscribe({ document, variables, operationName, context }: OperationArgs): Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>> {
+  async subscribe({
+    document,
+    variables,
+    operationName,
+    context,
+  }: OperationArgs): Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>> {
     const { logger } = this.#services;
     const result = await subscribe({
       schema: this.#schema,
@@ -54,7 +67,9 @@ export class Execution {
       operationName: operationName ?? null,
       contextValue: context,
     });
-    return Symbol.asyncIterator in result ? publicResults(result, (error) => publicError(error, logger), this.#services) : publicResult(result, logger);
+    return Symbol.asyncIterator in result
+      ? publicResults(result, (error) => publicError(error, logger), this.#services)
+      : publicResult(result, logger);
   }
 }
 
@@ -70,7 +85,9 @@ function publicResults(
       if (failed) return { done: true, value: undefined };
       try {
         const step = await results.next();
-        return step.done === true ? { done: true, value: undefined } : { done: false, value: publicResult(step.value, logger) };
+        return step.done === true
+          ? { done: true, value: undefined }
+          : { done: false, value: publicResult(step.value, logger) };
       } catch (error) {
         failed = true;
         return { done: false, value: { errors: [toPublic(error)] } };

@@ -31,7 +31,8 @@ export function fastRequest(request: IncomingMessage, body: string, execution: E
     return null;
   }
   if (typeof params !== 'object' || params === null || Array.isArray(params)) return null;
-  for (const name in params) if (name !== 'query' && name !== 'variables' && name !== 'operationName' && name !== 'extensions') return null;
+  for (const name in params)
+    if (name !== 'query' && name !== 'variables' && name !== 'operationName' && name !== 'extensions') return null;
   const { query, variables = null, operationName = null, extensions = null } = params as Record<string, unknown>;
   if (typeof query !== 'string' || (operationName !== null && typeof operationName !== 'string')) return null;
   if (!isMap(variables) || !isMap(extensions)) return null;
@@ -50,7 +51,9 @@ export async function answerFast(
 ): Promise<void> {
   const pending = execution.execute({ document: checked.document, variables, operationName, context });
   const result = pending instanceof Promise ? await pending : pending;
-  const text = JSON.stringify(result.errors === undefined ? result : { ...result, errors: result.errors.map(withoutHttp) });
+  const text = JSON.stringify(
+    result.errors === undefined ? result : { ...result, errors: result.errors.map(withoutHttp) },
+  );
   response.writeHead(statusOf(result, mediaType), {
     'content-type': `${mediaType}; charset=utf-8`,
     'content-length': Buffer.byteLength(text),

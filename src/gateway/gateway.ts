@@ -134,7 +134,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 function listen(server: Server, { port, host }: Config): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') reject(new UsherError('PORT_IN_USE', `port ${port} of ${host} is in use by another program`));
+      if (error.code === 'EADDRINUSE')
+        reject(new UsherError('PORT_IN_USE', `port ${port} of ${host} is in use by another program`));
       else reject(new UsherError('CONFIG_INVALID', `cannot listen on port ${port} of host ${host}: ${error.message}`));
     });
     server.listen(port, host, resolve);

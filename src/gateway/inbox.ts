@@ -12,7 +12,10 @@ export class Inbox<T> implements AsyncIterableIterator<T> {
   #resume: (() => void) | null = null;
 
   /** Counts as an open subscription from now on, and ends with the token or the process. */
-  constructor({ services, transport, expiresAt, closing }: SubscriptionScope, take: () => Promise<T | 'wait' | 'skip'>) {
+  constructor(
+    { services, transport, expiresAt, closing }: SubscriptionScope,
+    take: () => Promise<T | 'wait' | 'skip'>,
+  ) {
     this.#take = take;
     const label = transport === 'ws' ? 'ws' : 'sse';
     services.metrics.subscriptionOpened(label);
@@ -79,7 +82,10 @@ export function atTime(at: number, now: () => number, call: () => void): () => v
   let timer: NodeJS.Timeout;
   const wait = () => {
     const leftMs = at - now();
-    timer = setTimeout(() => (at - now() <= 0 ? call() : wait()), Math.min(Math.max(leftMs, 0), longestTimerMs)).unref();
+    timer = setTimeout(
+      () => (at - now() <= 0 ? call() : wait()),
+      Math.min(Math.max(leftMs, 0), longestTimerMs),
+    ).unref();
   };
   wait();
   return () => clearTimeout(timer);

@@ -38,7 +38,13 @@ export interface Sender {
 }
 
 export type Outcome =
-  | { readonly status: 'ACCEPTED'; readonly id: string; readonly visitor: string; readonly shard: number; readonly offset: number }
+  | {
+      readonly status: 'ACCEPTED';
+      readonly id: string;
+      readonly visitor: string;
+      readonly shard: number;
+      readonly offset: number;
+    }
   | { readonly status: 'REFUSED' | 'UNKNOWN'; readonly id: string; readonly error: UserError };
 
 export interface IntakeOptions {
@@ -109,7 +115,11 @@ export class Intake {
   }
 
   /** Checks in the order in which a caller mends: who, what, numbers, time, size. */
-  #prepare(event: IncomingEvent, sender: Sender, skewMs: number | UserError): { readonly id: string; readonly result: Prepared | UserError } {
+  #prepare(
+    event: IncomingEvent,
+    sender: Sender,
+    skewMs: number | UserError,
+  ): { readonly id: string; readonly result: Prepared | UserError } {
     const id = event.id === undefined || event.id === null ? randomUUIDv7() : event.id;
     return { id, result: this.#check(event, id, sender, skewMs) };
   }
@@ -132,7 +142,10 @@ export class Intake {
     const value = recordText(event, id.toLowerCase(), visitor, properties, time, sender);
     // Three bytes is the most that a UTF-16 unit takes in UTF-8, so short texts need no counting.
     if (value.length * 3 > limits.eventBytes && Buffer.byteLength(value) > limits.eventBytes) {
-      return userError('EVENT_TOO_LARGE', `the event takes ${Buffer.byteLength(value)} bytes; at most ${limits.eventBytes} are taken`);
+      return userError(
+        'EVENT_TOO_LARGE',
+        `the event takes ${Buffer.byteLength(value)} bytes; at most ${limits.eventBytes} are taken`,
+      );
     }
     return { id, type: event.type, visitor, shard, value };
   }
@@ -146,9 +159,13 @@ export class Intake {
       return userError('EVENT_TYPE_UNKNOWN', message, { path: ['type'] });
     }
     if (typeof properties !== 'object' || properties === null || Array.isArray(properties)) {
-      return userError('EVENT_INVALID', `properties: expected an object, came ${Array.isArray(properties) ? 'a list' : typeof properties}`, {
-        path: ['properties'],
-      });
+      return userError(
+        'EVENT_INVALID',
+        `properties: expected an object, came ${Array.isArray(properties) ? 'a list' : typeof properties}`,
+        {
+          path: ['properties'],
+        },
+      );
     }
     const found = checkJson(properties) ?? eventType.validate(properties as never)[0] ?? null;
     if (found === null) return null;
@@ -162,20 +179,32 @@ export class Intake {
     const imports = identity.kind === 'key' && identity.key.scopes.has('import');
     const imported = imports && isSet(event.occurredAt) && isSet(event.source);
     if (imports && !imported && !identity.key.scopes.has('write')) {
-      return userError('IMPORT_NEEDS_TIME', 'a key with the scope import alone writes imported events, which need occurredAt, source and sequence');
+      return userError(
+        'IMPORT_NEEDS_TIME',
+        'a key with the scope import alone writes imported events, which need occurredAt, source and sequence',
+      );
     }
     if (!isSet(event.occurredAt)) return null;
     const occurredAt = parseTime(event.occurredAt);
     if (Number.isNaN(occurredAt)) {
-      return userError('TIME_INVALID', `occurredAt is ${quote(event.occurredAt)}; expected RFC 3339`, { path: ['occurredAt'] });
+      return userError('TIME_INVALID', `occurredAt is ${quote(event.occurredAt)}; expected RFC 3339`, {
+        path: ['occurredAt'],
+      });
     }
     if (typeof skewMs !== 'number') return skewMs;
     const at = Math.round(occurredAt + skewMs);
-    if (at < 0) return userError('TIME_INVALID', `occurredAt is ${quote(event.occurredAt)}; expected a time after 1970`, { path: ['occurredAt'] });
+    if (at < 0)
+      return userError('TIME_INVALID', `occurredAt is ${quote(event.occurredAt)}; expected a time after 1970`, {
+        path: ['occurredAt'],
+      });
     const ageMs = sender.receivedAt - at;
     if (!imported && ageMs > this.#options.maxEventAgeMs) {
       const hours = this.#options.maxEventAgeMs / 3_600_000;
-      return userError('TOO_OLD', `the event is ${(ageMs / 3_600_000).toFixed(1)} h old; at most ${hours} h are taken`, { path: ['occurredAt'] });
+      return userError(
+        'TOO_OLD',
+        `the event is ${(ageMs / 3_600_000).toFixed(1)} h old; at most ${hours} h are taken`,
+        { path: ['occurredAt'] },
+      );
     }
     return { at, imported };
   }
@@ -190,7 +219,8 @@ interface EventTime {
 function clockSkew(sender: Sender): number | UserError {
   if (sender.sentAt === null) return 0;
   const sentAt = parseTime(sender.sentAt);
-  if (Number.isNaN(sentAt)) return userError('TIME_INVALID', `sentAt is ${quote(sender.sentAt)}; expected RFC 3339`, { path: ['sentAt'] });
+  if (Number.isNaN(sentAt))
+    return userError('TIME_INVALID', `sentAt is ${quote(sender.sentAt)}; expected RFC 3339`, { path: ['sentAt'] });
   return sender.receivedAt - sentAt;
 }
 
@@ -198,15 +228,19 @@ function checkNumbers(event: IncomingEvent): UserError | null {
   const { source, sequence, skipped } = event;
   if (!isSet(source) && !isSet(sequence) && !isSet(skipped)) return null;
   const fault = (message: string, path: string) => userError('SEQUENCE_INVALID', message, { path: [path] });
-  if (!isSet(source) || !isSet(sequence)) return fault('expected source and sequence, both or neither; only one came', isSet(source) ? 'sequence' : 'source');
+  if (!isSet(source) || !isSet(sequence))
+    return fault('expected source and sequence, both or neither; only one came', isSet(source) ? 'sequence' : 'source');
   if (source.length === 0 || source.length > limits.sourceChars || !source.isWellFormed()) {
     return fault(`source: expected 1 to ${limits.sourceChars} characters, came ${source.length}`, 'source');
   }
   if (sequence < 1) return fault(`sequence: expected 1, 2, 3 …, came ${sequence}`, 'sequence');
   if (!isSet(skipped)) return null;
-  if (skipped.length > limits.skipped) return fault(`skipped: at most ${limits.skipped} numbers, came ${skipped.length}`, 'skipped');
+  if (skipped.length > limits.skipped)
+    return fault(`skipped: at most ${limits.skipped} numbers, came ${skipped.length}`, 'skipped');
   const wrong = skipped.find((number) => number < 1 || number === sequence);
-  return wrong === undefined ? null : fault(`skipped: expected other numbers of the source than ${sequence}, 1 or larger; came ${wrong}`, 'skipped');
+  return wrong === undefined
+    ? null
+    : fault(`skipped: expected other numbers of the source than ${sequence}, 1 or larger; came ${wrong}`, 'skipped');
 }
 
 function checkContext(context: IncomingEvent['context']): UserError | null {
@@ -216,9 +250,16 @@ function checkContext(context: IncomingEvent['context']): UserError | null {
     if (typeof value !== 'string') continue;
     const path = ['context', name];
     if (value.length > limits.contextChars) {
-      return userError('EVENT_TOO_LARGE', `context.${name} has ${value.length} characters; at most ${limits.contextChars} are taken`, { path });
+      return userError(
+        'EVENT_TOO_LARGE',
+        `context.${name} has ${value.length} characters; at most ${limits.contextChars} are taken`,
+        { path },
+      );
     }
-    if (!value.isWellFormed()) return userError('EVENT_INVALID', `context.${name}: has a lone surrogate; expected well-formed Unicode`, { path });
+    if (!value.isWellFormed())
+      return userError('EVENT_INVALID', `context.${name}: has a lone surrogate; expected well-formed Unicode`, {
+        path,
+      });
   }
   return null;
 }
@@ -259,13 +300,20 @@ function contextOf(context: IncomingEvent['context'], device: DeviceKind | undef
 }
 
 function outcomeOf(event: Prepared, answer: AppendOutcome): Outcome {
-  if (answer.ok) return { status: 'ACCEPTED', id: event.id, visitor: event.visitor, shard: event.shard, offset: answer.offset };
-  return { status: answer.code === 'UNKNOWN' ? 'UNKNOWN' : 'REFUSED', id: event.id, error: userError(answer.code, answer.message) };
+  if (answer.ok)
+    return { status: 'ACCEPTED', id: event.id, visitor: event.visitor, shard: event.shard, offset: answer.offset };
+  return {
+    status: answer.code === 'UNKNOWN' ? 'UNKNOWN' : 'REFUSED',
+    id: event.id,
+    error: userError(answer.code, answer.message),
+  };
 }
 
 /** The cursor of an accepted event; null otherwise. */
 export function cursorOf(outcome: Outcome): string | null {
-  return outcome.status === 'ACCEPTED' ? encodeCursor({ visitor: outcome.visitor, upTo: outcome.offset + 1, slots: null }) : null;
+  return outcome.status === 'ACCEPTED'
+    ? encodeCursor({ visitor: outcome.visitor, upTo: outcome.offset + 1, slots: null })
+    : null;
 }
 
 function overloaded(isFull: boolean): UserError {

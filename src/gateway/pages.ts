@@ -22,7 +22,12 @@ const mediaTypes: Readonly<Record<string, string>> = {
 };
 
 /** A file of a folder, and of nothing outside it, symbolic links included; 404 for anything else. */
-export async function sendFile(request: IncomingMessage, response: ServerResponse, folder: string, path: string): Promise<void> {
+export async function sendFile(
+  request: IncomingMessage,
+  response: ServerResponse,
+  folder: string,
+  path: string,
+): Promise<void> {
   const type = mediaTypes[extname(path)];
   const content = type === undefined ? null : await readInside(folder, path);
   if (content === null || type === undefined) {
@@ -33,7 +38,8 @@ export async function sendFile(request: IncomingMessage, response: ServerRespons
   response.setHeader('etag', etag);
   response.setHeader('cache-control', 'no-cache');
   response.setHeader('x-content-type-options', 'nosniff');
-  if (type.startsWith('image/svg')) response.setHeader('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'");
+  if (type.startsWith('image/svg'))
+    response.setHeader('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'");
   if (request.headers['if-none-match'] === etag) {
     response.writeHead(304).end();
     return;
@@ -77,11 +83,19 @@ export function sendPacked(request: IncomingMessage, response: ServerResponse, p
 
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {
   const text = JSON.stringify(value);
-  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(text) });
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+  });
   response.end(text);
 }
 
-export function sendText(response: ServerResponse, status: number, text: string, type = 'text/plain; charset=utf-8'): void {
+export function sendText(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  type = 'text/plain; charset=utf-8',
+): void {
   response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) });
   response.end(text);
 }

@@ -30,10 +30,18 @@ export function publicError(error: unknown, logger: Logger): GraphQLError {
   const id = randomUUID();
   logger.error({ err: original ?? error, id, path: located?.path }, 'a request failed by a fault of Usher');
   const { help, retryable } = errorCatalogue.INTERNAL;
-  return withExtensions(located, `an internal fault; the server's log has it as ${id}`, { code: 'INTERNAL', hint: help, retryable });
+  return withExtensions(located, `an internal fault; the server's log has it as ${id}`, {
+    code: 'INTERNAL',
+    hint: help,
+    retryable,
+  });
 }
 
-function withExtensions(located: GraphQLError | null, message: string, extensions: Record<string, unknown>): GraphQLError {
+function withExtensions(
+  located: GraphQLError | null,
+  message: string,
+  extensions: Record<string, unknown>,
+): GraphQLError {
   return new GraphQLError(message, {
     nodes: located?.nodes,
     source: located?.source,

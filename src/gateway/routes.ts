@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { type ErrorCode, errorCatalogue, isUsherError, UsherError } from '../errors.ts';
-import type { Catalog } from '../playbook/playbook.ts';
 import type { Readiness } from '../observe/health.ts';
+import type { Catalog } from '../playbook/playbook.ts';
 import { readBody } from './body.ts';
 import { RequestContext } from './context.ts';
 import type { Origins } from './cors.ts';
@@ -78,7 +78,8 @@ export class Routes {
         if (path.startsWith('/playbook/images/')) {
           return sendFile(request, response, join(playbookFolder, 'images'), path.slice('/playbook/images/'.length));
         }
-        if (path.startsWith('/assets/') && services.config.mode === 'development') return sendFile(request, response, assetsFolder, path.slice(1));
+        if (path.startsWith('/assets/') && services.config.mode === 'development')
+          return sendFile(request, response, assetsFolder, path.slice(1));
     }
     sendText(response, 404, 'Not found\n');
   }
@@ -91,7 +92,8 @@ export class Routes {
     if (!origins.pass(request, response)) return;
     const isGet = request.method === 'GET';
     if (isGet && services.config.mode === 'development' && wantsPage(request)) {
-      return sendPacked(request, response, await (this.#graphiql ??= packGraphiql()));
+      this.#graphiql ??= packGraphiql();
+      return sendPacked(request, response, await this.#graphiql);
     }
     const body = request.method === 'POST' ? await this.#readPost(request) : null;
     if (body === REFUSED) return sendUnsupported(response);
@@ -115,8 +117,15 @@ export class Routes {
     const type = (request.headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase();
     if (type !== 'application/json') return REFUSED;
     const body = await readBody(request, limits.batchBytes);
-    if (body.length * 3 > limits.requestBytes && Buffer.byteLength(body) > limits.requestBytes && !body.includes('trackEvents')) {
-      throw new UsherError('REQUEST_TOO_LARGE', `the request has ${Buffer.byteLength(body)} bytes; without trackEvents at most ${limits.requestBytes} are taken`);
+    if (
+      body.length * 3 > limits.requestBytes &&
+      Buffer.byteLength(body) > limits.requestBytes &&
+      !body.includes('trackEvents')
+    ) {
+      throw new UsherError(
+        'REQUEST_TOO_LARGE',
+        `the request has ${Buffer.byteLength(body)} bytes; without trackEvents at most ${limits.requestBytes} are taken`,
+      );
     }
     return body;
   }
@@ -136,8 +145,14 @@ export class Routes {
   }
 
   #fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
-    const known = isUsherError(error) ? error : new UsherError('INTERNAL', 'an internal fault; the log of the server has it');
-    if (!isUsherError(error)) this.#options.services.logger.error({ err: error, path: pathOf(request) }, 'a request failed by a fault of Usher');
+    const known = isUsherError(error)
+      ? error
+      : new UsherError('INTERNAL', 'an internal fault; the log of the server has it');
+    if (!isUsherError(error))
+      this.#options.services.logger.error(
+        { err: error, path: pathOf(request) },
+        'a request failed by a fault of Usher',
+      );
     if (response.headersSent) {
       response.destroy();
       return;
@@ -157,7 +172,12 @@ const REFUSED = Symbol('content type');
 function sendUnsupported(response: ServerResponse): void {
   response.setHeader('connection', 'close');
   response.setHeader('accept-post', 'application/json');
-  sendError(response, 415, 'BAD_REQUEST', 'POST a body of content-type application/json; forms and texts are not taken');
+  sendError(
+    response,
+    415,
+    'BAD_REQUEST',
+    'POST a body of content-type application/json; forms and texts are not taken',
+  );
 }
 
 function sendError(response: ServerResponse, status: number, code: ErrorCode, message: string): void {

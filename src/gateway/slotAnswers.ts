@@ -1,6 +1,6 @@
 import { present } from '../fold/present.ts';
-import { why } from '../fold/why.ts';
-import type { Json, JsonObject } from '../model/json.ts';
+import { type WhyShown, why } from '../fold/why.ts';
+import type { JsonObject } from '../model/json.ts';
 import type { Cause, SlotsView } from '../model/visitor.ts';
 import type { Bundles } from '../playbook/bundles.ts';
 import type { Playbook, SlotDefinition } from '../playbook/playbook.ts';
@@ -10,25 +10,16 @@ import type { SlotsState } from './slotReader.ts';
 /** A slot as it is shown to one visitor. What costs something to make is made when it is asked for. */
 export interface SlotAnswer {
   readonly name: string;
-  readonly content: { readonly id: string; readonly type: string; readonly data: () => JsonObject };
+  readonly content: { readonly id: string; readonly type: string; readonly data: JsonObject };
   readonly source: 'RULE' | 'FALLBACK';
   readonly version: number;
   readonly cursor: () => string;
   readonly decidedAt: number | null;
   readonly expiresAt: number | null;
   readonly stale: boolean;
-  readonly why: () => WhyAnswer;
+  readonly why: () => WhyShown;
   readonly rule: string | null;
   readonly cause: Cause | null;
-}
-
-export interface WhyAnswer {
-  readonly sentence: string;
-  readonly ruleId: string | null;
-  readonly playbookVersion: string;
-  readonly eventId: string | null;
-  readonly facts: readonly { readonly name: string; readonly value: Json }[];
-  readonly losers: readonly { readonly ruleId: string; readonly contentId: string; readonly reason: string }[];
 }
 
 export interface AnswerOptions {
@@ -36,6 +27,50 @@ export interface AnswerOptions {
   readonly bundles: Bundles;
   readonly now: () => number;
   readonly stale: boolean;
+}
+
+/** What the slot shows this visitor now. Playbooks that its candidates name must be loaded (`loadBundles`). */
+export function answerSlot(definition: SlotDefinition, state: SlotsState, options: AnswerOptions): SlotAnswer {
+  const { visitor, view, shard } = state;
+  const slot = view?.slots[definition.name];
+  const playbook = options.playbook();
+  const playbooks = (version: string) => (version === playbook.version ? playbook : options.bundles.playbook(version));
+  const presented = present(slot, definition, playbooks, { playbook }, options.now());
+  const { winner } = presented;
+  return {
+    name: definition.name,
+    content: presented.content,
+    source: presented.source,
+    version: slot?.version ?? 0,
+    cursor: () =>
+      encodeCursor({
+        visitor,
+        upTo: shard.position,
+        slots: { lineage: lineageOf(state), version: view?.version ?? 0 },
+      }),
+    decidedAt: winner?.cause.at ?? null,
+    expiresAt: winner?.expiresAt ?? null,
+    stale: options.stale,
+    why: () => why(presented, playbook, playbooks),
+    rule: winner?.rule ?? null,
+    cause: winner?.cause ?? null,
+  };
+}
+
+/**
+ * Loads the playbooks under which these slots were decided. One that cannot be loaded any more is left out: its candidates are then
+ * not shown, and the slot has its fallback.
+ */
+export async function loadBundles(
+  view: SlotsView,
+  definitions: readonly SlotDefinition[],
+  bundles: Bundles,
+): Promise<void> {
+  for (const { name } of definitions) {
+    for (const { playbook } of view.slots[name]?.candidates ?? []) {
+      if (bundles.playbook(playbook) === null) await bundles.loadPlaybook(playbook).catch(() => {});
+    }
+  }
 }
 
 /** Cursors of a visitor's slots compare only within this: it changes with the shard's state and when the visitor is found new (semantics 4.5, 7.1). */

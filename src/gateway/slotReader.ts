@@ -63,7 +63,9 @@ export class SlotReader {
   }
 
   /** @throws UsherError for a missing or insufficient token, limits, BAD_CURSOR */
-  async read(query: SlotsQuery & { readonly ref: VisitorRef | null; readonly scope: Scope }): Promise<(SlotAnswer | UsherError)[]> {
+  async read(
+    query: SlotsQuery & { readonly ref: VisitorRef | null; readonly scope: Scope },
+  ): Promise<(SlotAnswer | UsherError)[]> {
     return this.readOf(visitorFor(query.context.identity(), query.ref, query.scope), query);
   }
 
@@ -72,15 +74,22 @@ export class SlotReader {
     const { config, metrics, now } = this.#options;
     const startedAt = now();
     const waitMs = query.waitMs;
-    if (waitMs < 0 || waitMs > limits.waitMs) throw new UsherError('BAD_REQUEST', `waitMs: expected 0 to ${limits.waitMs}, came ${waitMs}`);
+    if (waitMs < 0 || waitMs > limits.waitMs)
+      throw new UsherError('BAD_REQUEST', `waitMs: expected 0 to ${limits.waitMs}, came ${waitMs}`);
     const wanted = this.definitions(query.names, query.page, query.allPages === true);
     const cursor = query.after === null ? null : decodeCursor(query.after, visitor);
     const known = wanted.filter((definition): definition is SlotDefinition => !(definition instanceof UsherError));
-    const found = await withDeadline(this.#find(visitor, cursor, known, query.context, startedAt + waitMs), config.slotsDeadlineMs + waitMs);
+    const found = await withDeadline(
+      this.#find(visitor, cursor, known, query.context, startedAt + waitMs),
+      config.slotsDeadlineMs + waitMs,
+    );
     const answers = wanted.map((definition) =>
       definition instanceof UsherError
         ? definition
-        : answerSlot(definition, found?.state ?? this.#nothingRead(visitor), { ...this.#options, stale: found === null || found.stale }),
+        : answerSlot(definition, found?.state ?? this.#nothingRead(visitor), {
+            ...this.#options,
+            stale: found === null || found.stale,
+          }),
     );
     const seconds = (now() - startedAt) / 1000;
     for (const answer of answers) if (!(answer instanceof UsherError)) metrics.slotResolved(answer.source, seconds);
@@ -88,12 +97,17 @@ export class SlotReader {
   }
 
   /** @throws UsherError TOO_MANY_NAMES */
-  definitions(names: readonly string[] | null, page: string | null, allPages: boolean): (SlotDefinition | UsherError)[] {
+  definitions(
+    names: readonly string[] | null,
+    page: string | null,
+    allPages: boolean,
+  ): (SlotDefinition | UsherError)[] {
     const { slots } = this.#options.playbook();
     if (names === null) {
       return [...slots.values()].filter((slot) => allPages || slot.page === null || slot.page === page);
     }
-    if (names.length > limits.names) throw new UsherError('TOO_MANY_NAMES', `${names.length} names came; at most ${limits.names} are taken`);
+    if (names.length > limits.names)
+      throw new UsherError('TOO_MANY_NAMES', `${names.length} names came; at most ${limits.names} are taken`);
     return names.map((name) => slots.get(name) ?? unknownSlot(name, slots.keys()));
   }
 
@@ -103,7 +117,9 @@ export class SlotReader {
     try {
       read = await context.loader.load(visitor);
     } catch (error) {
-      throw isUsherError(error) ? error : new UsherError('STATE_UNAVAILABLE', 'the state did not answer', { cause: error });
+      throw isUsherError(error)
+        ? error
+        : new UsherError('STATE_UNAVAILABLE', 'the state did not answer', { cause: error });
     }
     const view = this.live(read.slots === null ? null : decodeSlots(read.slots), read.meta?.appendTime ?? 0);
     return { visitor, view, shard: shardViewOf(read.meta) };
@@ -111,7 +127,9 @@ export class SlotReader {
 
   /** The view, unless its visitor has expired by the shard's time (semantics 4.5). */
   live(view: SlotsView | null, appendTime: number): SlotsView | null {
-    return view === null || appendTime > view.lastAppend + this.#options.config.visitorRetentionDays * dayMs ? null : view;
+    return view === null || appendTime > view.lastAppend + this.#options.config.visitorRetentionDays * dayMs
+      ? null
+      : view;
   }
 
   async #find(
@@ -151,7 +169,12 @@ export class SlotReader {
   }
 
   /** A held event is folded when its gap closes or its hold ends; the visitor's next commits tell. */
-  async #untilReleased(cursor: Cursor, first: SlotsState, context: RequestContext, waitUntil: number): Promise<SlotsState> {
+  async #untilReleased(
+    cursor: Cursor,
+    first: SlotsState,
+    context: RequestContext,
+    waitUntil: number,
+  ): Promise<SlotsState> {
     const { hub, now } = this.#options;
     let state = first;
     let wake = () => {};
@@ -180,7 +203,7 @@ export class SlotReader {
 }
 
 function isHeld(cursor: Cursor | null, { view }: SlotsState): boolean {
-  return cursor !== null && cursor.slots === null && view !== null && view.held.includes(cursor.upTo - 1);
+  return cursor?.slots === null && view?.held.includes(cursor.upTo - 1) === true;
 }
 
 export function shardViewOf(meta: ShardMeta | null): SlotsState['shard'] {
@@ -190,7 +213,10 @@ export function shardViewOf(meta: ShardMeta | null): SlotsState['shard'] {
 function unknownSlot(name: string, known: Iterable<string>): UsherError {
   const near = nearest(name.slice(0, 100), known);
   const shown = JSON.stringify(name.slice(0, 80));
-  return new UsherError('SLOT_UNKNOWN', `${shown} is not a slot of the playbook${near === null ? '' : `; did you mean "${near}"?`}`);
+  return new UsherError(
+    'SLOT_UNKNOWN',
+    `${shown} is not a slot of the playbook${near === null ? '' : `; did you mean "${near}"?`}`,
+  );
 }
 
 /** What the promise gives within so many milliseconds; null after that. A rejection stays one, also when it comes too late to matter. */

@@ -1,8 +1,8 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { GraphQLError } from 'graphql';
 import { CloseCode, type Context, type SubscribePayload } from 'graphql-ws';
 import { type Extra, useServer } from 'graphql-ws/use/ws';
-import { GraphQLError } from 'graphql';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { errorCatalogue, isUsherError, UsherError } from '../errors.ts';
 import { RequestContext } from './context.ts';
@@ -30,7 +30,15 @@ export interface Sockets {
 }
 
 /** GraphQL over WebSocket (graphql-transport-ws) on the same port and path as HTTP. */
-export function serveSockets(server: Server, options: { readonly execution: Execution; readonly services: Services; readonly origins: Origins; readonly isStopping: () => boolean }): Sockets {
+export function serveSockets(
+  server: Server,
+  options: {
+    readonly execution: Execution;
+    readonly services: Services;
+    readonly origins: Origins;
+    readonly isStopping: () => boolean;
+  },
+): Sockets {
   const { execution, services, origins, isStopping } = options;
   // Compression would let small frames grow large in our memory, and costs more than it saves on messages of this size.
   const sockets = new WebSocketServer({ noServer: true, maxPayload: limits.messageBytes, perMessageDeflate: false });
@@ -78,7 +86,8 @@ async function connect(ctx: SocketContext, services: Services): Promise<boolean 
   const { extra } = ctx;
   const given = ctx.connectionParams?.['authorization'] ?? ctx.connectionParams?.['Authorization'];
   try {
-    if (given !== undefined && typeof given !== 'string') throw new UsherError('TOKEN_INVALID', 'authorization must be a text');
+    if (given !== undefined && typeof given !== 'string')
+      throw new UsherError('TOKEN_INVALID', 'authorization must be a text');
     extra.identity = await services.tokens.identify(given);
   } catch (error) {
     const code = isUsherError(error) ? error.code : 'TOKEN_INVALID';
@@ -88,7 +97,9 @@ async function connect(ctx: SocketContext, services: Services): Promise<boolean 
   }
   const expiresAt = extra.identity?.kind === 'visitor' ? extra.identity.expiresAt : null;
   if (expiresAt !== null) {
-    extra.stopExpiry = atTime(expiresAt, services.now, () => extra.socket.close(closeCodes.expiredToken, 'TOKEN_EXPIRED'));
+    extra.stopExpiry = atTime(expiresAt, services.now, () =>
+      extra.socket.close(closeCodes.expiredToken, 'TOKEN_EXPIRED'),
+    );
   }
   return undefined;
 }
@@ -148,7 +159,9 @@ async function closedWithin(clients: ReadonlySet<WebSocket>, ms: number): Promis
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, ms);
   });
-  const closed = Promise.all([...clients].map((client) => new Promise<void>((resolve) => client.once('close', () => resolve()))));
+  const closed = Promise.all(
+    [...clients].map((client) => new Promise<void>((resolve) => client.once('close', () => resolve()))),
+  );
   await Promise.race([closed, late]);
   clearTimeout(timer);
 }

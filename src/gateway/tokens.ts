@@ -42,7 +42,10 @@ export function parseSecretKeys(list: readonly string[]): readonly SecretKey[] {
     const given = names.split('+');
     const wrong = given.find((name) => !scopes.includes(name as Scope));
     if (!/^usk_[A-Za-z0-9_-]{16,}$/.test(key) || wrong !== undefined) {
-      const what = wrong === undefined ? 'the key must be usk_ and at least 16 letters, digits, _ or -' : `the scope "${wrong}" is none of ${scopes.join(', ')}`;
+      const what =
+        wrong === undefined
+          ? 'the key must be usk_ and at least 16 letters, digits, _ or -'
+          : `the scope "${wrong}" is none of ${scopes.join(', ')}`;
       throw new UsherError('CONFIG_INVALID', `secretKeys: entry ${i + 1} is not usk_…=scope+scope: ${what}`);
     }
     return { name: key.slice(0, 8), hash: hashOf(key), scopes: new Set(given as Scope[]) };
@@ -113,7 +116,8 @@ export class Tokens {
     }
     if (token.startsWith('dev:')) {
       if (!this.#development) throw new UsherError('TOKEN_INVALID', 'dev:NAME tokens work in development only');
-      if (token.length === 4 || !isVisitorId(token)) throw new UsherError('TOKEN_INVALID', 'expected dev:NAME with a name of at most 124 bytes');
+      if (token.length === 4 || !isVisitorId(token))
+        throw new UsherError('TOKEN_INVALID', 'expected dev:NAME with a name of at most 124 bytes');
       return { kind: 'visitor', visitor: token, expiresAt: null };
     }
     return this.#verify(token, null).then(({ visitor, expiresAt }) => ({ kind: 'visitor', visitor, expiresAt }));
@@ -121,7 +125,8 @@ export class Tokens {
 
   /** A new visit, or the same visitor for longer: an expired token renews as long as its visitor may be remembered. */
   async startVisit(token: string | null, renewableMs: number): Promise<Visit> {
-    const visitor = token === null ? `v_${randomBytes(16).toString('base64url')}` : (await this.#verify(token, renewableMs)).visitor;
+    const visitor =
+      token === null ? `v_${randomBytes(16).toString('base64url')}` : (await this.#verify(token, renewableMs)).visitor;
     const nowS = Math.floor(this.#now() / 1000);
     const expiresS = nowS + Math.floor(this.#lifeMs / 1000);
     const signed = await new SignJWT()

@@ -24,7 +24,9 @@ export class TouchedVisitors {
   check(visitor: string, { view }: SlotsState, { services }: RequestContext): void {
     if (view === null || this.#queue.isFull) return;
     const active = services.playbook().version;
-    const isOld = Object.values(view.slots).some((slot) => slot.candidates.some((candidate) => candidate.playbook !== active));
+    const isOld = Object.values(view.slots).some((slot) =>
+      slot.candidates.some((candidate) => candidate.playbook !== active),
+    );
     if (!isOld) return;
     const now = this.#now();
     if (now - (this.#last.get(visitor) ?? Number.NEGATIVE_INFINITY) < limits.touchedEveryMs) return;

@@ -1,10 +1,10 @@
+import type { UsherError } from '../errors.ts';
 import { decodeSlots } from '../model/codec.ts';
 import type { Activity } from '../model/commit.ts';
-import type { ActivityChange, VisitorChange } from '../push/hub.ts';
-import type { UsherError } from '../errors.ts';
 import type { SlotDefinition } from '../playbook/playbook.ts';
+import type { ActivityChange, VisitorChange } from '../push/hub.ts';
 import type { RequestContext } from './context.ts';
-import { encodeCursor, type Cursor } from './cursor.ts';
+import { type Cursor, encodeCursor } from './cursor.ts';
 import { Inbox } from './inbox.ts';
 import { limits } from './limits.ts';
 import { answerSlot, lineageOf, loadBundles, type SlotAnswer } from './slotAnswers.ts';
@@ -17,7 +17,7 @@ export interface StageAnswer {
 export interface CauseAnswer {
   readonly eventId: string | null;
   readonly eventType: string;
-  readonly at: number | null;
+  readonly at: number;
   readonly rules: readonly string[];
   readonly stages: readonly StageAnswer[];
 }
@@ -98,7 +98,8 @@ function causeOf(change: VisitorChange, answers: readonly SlotAnswer[], context:
   }
   for (const answer of answers) {
     const { cause, rule } = answer;
-    if (cause !== null && rule !== null) return { eventId: cause.eventId, eventType: cause.eventType, at: cause.at, rules: [rule], stages: [] };
+    if (cause !== null && rule !== null)
+      return { eventId: cause.eventId, eventType: cause.eventType, at: cause.at, rules: [rule], stages: [] };
   }
   return null;
 }
@@ -142,11 +143,15 @@ export function activities(context: RequestContext, visitor: string | null): Asy
   return inbox;
 }
 
-async function activityAnswer({ activity, shard, slots, times }: ActivityChange, context: RequestContext): Promise<ActivityAnswer> {
+async function activityAnswer(
+  { activity, shard, slots, times }: ActivityChange,
+  context: RequestContext,
+): Promise<ActivityAnswer> {
   const { services } = context;
   const names = activity.slots.length === 0 ? [] : services.slots.definitions(activity.slots, null, true);
   const definitions = names.filter((definition): definition is SlotDefinition => !isError(definition));
-  const view = slots === null || definitions.length === 0 ? null : services.slots.live(decodeSlots(slots), shard.appendTime);
+  const view =
+    slots === null || definitions.length === 0 ? null : services.slots.live(decodeSlots(slots), shard.appendTime);
   const state: SlotsState = { visitor: activity.visitor, view, shard };
   if (view !== null) await loadBundles(view, definitions, services.bundles);
   return {

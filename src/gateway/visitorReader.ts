@@ -31,6 +31,7 @@ export async function readVisitor({ store, log, bundles, slots }: Services, id: 
 }
 
 function cartOf(cart: Json): VisitorAnswer['cart'] {
-  if (cart === null || typeof cart !== 'object' || !('lines' in cart)) throw new UsherError('INTERNAL', 'the playbook has no trait cart');
+  if (cart === null || typeof cart !== 'object' || !('lines' in cart))
+    throw new UsherError('INTERNAL', 'the playbook has no trait cart');
   return cart as unknown as VisitorAnswer['cart'];
 }

@@ -31,7 +31,12 @@ export class YogaLane {
     });
   }
 
-  async answer(request: IncomingMessage, response: ServerResponse, body: string | null, context: RequestContext): Promise<void> {
+  async answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: string | null,
+    context: RequestContext,
+  ): Promise<void> {
     const aborted = new AbortController();
     response.on('close', () => aborted.abort());
     const answer = await this.#yoga.fetch(
@@ -96,7 +101,8 @@ function plainHeaders(request: IncomingMessage): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const name in request.headers) {
     const value = request.headers[name];
-    if (value !== undefined && name !== 'content-length') headers[name] = Array.isArray(value) ? value.join(', ') : value;
+    if (value !== undefined && name !== 'content-length')
+      headers[name] = Array.isArray(value) ? value.join(', ') : value;
   }
   return headers;
 }

@@ -11,7 +11,12 @@ export interface Metrics {
   readonly subscriptionClosed: (transport: Transport) => void;
   readonly requestAnswered: (lane: 'fast' | 'yoga', seconds: number) => void;
   /** What the worker reports of a commit. */
-  committed(event: { readonly meta: ShardMeta; readonly visitors: number; readonly foldMs: number; readonly commitMs: number }): void;
+  committed(event: {
+    readonly meta: ShardMeta;
+    readonly visitors: number;
+    readonly foldMs: number;
+    readonly commitMs: number;
+  }): void;
   /** Asked for when the metrics are read: records of each shard that wait to be folded. */
   readLag(read: () => ReadonlyMap<number, number>): void;
   /** Asked for when the metrics are read: records that wait for the log. */
@@ -24,7 +29,17 @@ export type Transport = 'ws' | 'sse';
 
 /** Seconds; from half a millisecond, because that is where an embedded Usher is, to ten seconds. */
 const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-const counted = ['folded', 'duplicate', 'late', 'held', 'beyondWindow', 'failed', 'timersFired', 'rulesFired', 'slotChanges'] as const;
+const counted = [
+  'folded',
+  'duplicate',
+  'late',
+  'held',
+  'beyondWindow',
+  'failed',
+  'timersFired',
+  'rulesFired',
+  'slotChanges',
+] as const;
 
 /** Of the process, not of one Usher in it: its collectors watch the runtime and cannot be ended, so there is one set. */
 let processRegistry: Registry | null = null;
@@ -32,17 +47,74 @@ let processRegistry: Registry | null = null;
 export function createMetrics(): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  const accepted = new Counter({ name: 'usher_events_accepted_total', help: 'Events that the log has.', labelNames: ['type'], registers });
-  const refused = new Counter({ name: 'usher_events_refused_total', help: 'Events refused or of unknown outcome, by error code.', labelNames: ['reason'], registers });
-  const toUpdate = new Histogram({ name: 'usher_event_to_update_seconds', help: 'From the arrival of an event to handing its change to a subscriber.', buckets: latencyBuckets, registers });
-  const resolved = new Histogram({ name: 'usher_slot_resolve_seconds', help: 'Time to answer personalizedSlots, waitMs included.', labelNames: ['source'], buckets: latencyBuckets, registers });
-  const request = new Histogram({ name: 'usher_request_seconds', help: 'Time to answer a GraphQL request over HTTP.', labelNames: ['lane'], buckets: latencyBuckets, registers });
-  const dropped = new Counter({ name: 'usher_updates_dropped_total', help: 'Updates that slow subscribers did not get.', labelNames: ['reason'], registers });
-  const subscriptions = new Gauge({ name: 'usher_subscriptions_active', help: 'Open subscriptions.', labelNames: ['transport'], registers });
-  const foldSeconds = new Histogram({ name: 'usher_fold_seconds', help: 'From taking a batch to having folded it.', buckets: latencyBuckets, registers });
-  const commitSeconds = new Histogram({ name: 'usher_commit_seconds', help: 'Time of a commit of the state.', buckets: latencyBuckets, registers });
-  const fold = new Counter({ name: 'usher_fold_total', help: 'What the fold did, since the process started.', labelNames: ['what'], registers });
-  const visitors = new Gauge({ name: 'usher_visitors', help: 'Visitors in the state of the shards served here.', labelNames: ['shard'], registers });
+  const accepted = new Counter({
+    name: 'usher_events_accepted_total',
+    help: 'Events that the log has.',
+    labelNames: ['type'],
+    registers,
+  });
+  const refused = new Counter({
+    name: 'usher_events_refused_total',
+    help: 'Events refused or of unknown outcome, by error code.',
+    labelNames: ['reason'],
+    registers,
+  });
+  const toUpdate = new Histogram({
+    name: 'usher_event_to_update_seconds',
+    help: 'From the arrival of an event to handing its change to a subscriber.',
+    buckets: latencyBuckets,
+    registers,
+  });
+  const resolved = new Histogram({
+    name: 'usher_slot_resolve_seconds',
+    help: 'Time to answer personalizedSlots, waitMs included.',
+    labelNames: ['source'],
+    buckets: latencyBuckets,
+    registers,
+  });
+  const request = new Histogram({
+    name: 'usher_request_seconds',
+    help: 'Time to answer a GraphQL request over HTTP.',
+    labelNames: ['lane'],
+    buckets: latencyBuckets,
+    registers,
+  });
+  const dropped = new Counter({
+    name: 'usher_updates_dropped_total',
+    help: 'Updates that slow subscribers did not get.',
+    labelNames: ['reason'],
+    registers,
+  });
+  const subscriptions = new Gauge({
+    name: 'usher_subscriptions_active',
+    help: 'Open subscriptions.',
+    labelNames: ['transport'],
+    registers,
+  });
+  const foldSeconds = new Histogram({
+    name: 'usher_fold_seconds',
+    help: 'From taking a batch to having folded it.',
+    buckets: latencyBuckets,
+    registers,
+  });
+  const commitSeconds = new Histogram({
+    name: 'usher_commit_seconds',
+    help: 'Time of a commit of the state.',
+    buckets: latencyBuckets,
+    registers,
+  });
+  const fold = new Counter({
+    name: 'usher_fold_total',
+    help: 'What the fold did, since the process started.',
+    labelNames: ['what'],
+    registers,
+  });
+  const visitors = new Gauge({
+    name: 'usher_visitors',
+    help: 'Visitors in the state of the shards served here.',
+    labelNames: ['shard'],
+    registers,
+  });
   let lag = (): ReadonlyMap<number, number> => new Map();
   let queue = () => 0;
   new Gauge({

@@ -76,7 +76,10 @@ export class Hub {
     const { broadcast, shards, recheckMs } = this.#options;
     for (let shard = 0; shard < shards; shard++) {
       this.#unsubscribe.push(
-        await broadcast.subscribe(shard, { onMessage: (message) => this.#onMessage(message), onGap: () => this.recheck() }),
+        await broadcast.subscribe(shard, {
+          onMessage: (message) => this.#onMessage(message),
+          onGap: () => this.recheck(),
+        }),
       );
     }
     await this.#readMetas();
@@ -213,7 +216,9 @@ export class Hub {
 
   async #recheckPage(visitors: readonly string[]): Promise<void> {
     const before = visitors.map((visitor) => this.#visitors.get(visitor)?.told);
-    const reads = await this.#options.store.readSlots(visitors.map((visitor) => ({ shard: shardOf(visitor, this.#options.shards), visitor })));
+    const reads = await this.#options.store.readSlots(
+      visitors.map((visitor) => ({ shard: shardOf(visitor, this.#options.shards), visitor })),
+    );
     reads.forEach(({ meta, slots }, i) => {
       const visitor = visitors[i]!;
       const entry = this.#visitors.get(visitor);

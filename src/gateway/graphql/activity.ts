@@ -20,11 +20,22 @@ export function addActivity(builder: Builder): void {
       position: t.exposeString('position', { description: 'shard:offset in the log.' }),
       what: t.field({ type: Kind, resolve: ({ activity }) => activity.what }),
       eventId: t.field({ type: 'UUID', nullable: true, resolve: ({ activity }) => activity.eventId }),
-      type: t.string({ resolve: ({ activity }) => activity.type, description: 'Event type, or what the timer was for.' }),
-      at: t.field({ type: 'DateTime', nullable: true, resolve: ({ activity }) => activity.at }),
+      type: t.string({
+        resolve: ({ activity }) => activity.type,
+        description: 'Event type, or what the timer was for.',
+      }),
+      at: t.field({
+        type: 'DateTime',
+        resolve: ({ activity }) => activity.at,
+        description: 'Event time, or when the timer was due.',
+      }),
       properties: t.field({ type: 'JSON', nullable: true, resolve: ({ activity }) => activity.properties }),
       rules: t.idList({ resolve: ({ activity }) => activity.rules, description: 'Rules that fired.' }),
-      slots: t.field({ type: ['PersonalizedSlot'], resolve: (answer) => answer.slots, description: 'Slots that changed, as they are after the commit.' }),
+      slots: t.field({
+        type: ['PersonalizedSlot'],
+        resolve: (answer) => answer.slots,
+        description: 'Slots that changed, as they are after the commit.',
+      }),
       detail: t.string({ nullable: true, resolve: ({ activity }) => activity.detail }),
       stages: t.field({ type: ['Stage'], resolve: (answer) => answer.stages }),
     }),
@@ -32,7 +43,8 @@ export function addActivity(builder: Builder): void {
   builder.subscriptionField('activity', (t) =>
     t.field({
       type: 'Activity',
-      description: 'What Usher does with this visitor’s events, live. A secret key of scope read or operate may watch any visitor, or all.',
+      description:
+        'What Usher does with this visitor’s events, live. A secret key of scope read or operate may watch any visitor, or all.',
       args: { visitor: t.arg({ type: 'VisitorRef' }) },
       subscribe: (_root, { visitor: ref }, context) => {
         const identity = context.identity();

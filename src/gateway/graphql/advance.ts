@@ -10,23 +10,30 @@ export function addAdvance(builder: Builder): void {
     fields: (t) => ({ to: t.field({ type: 'DateTime', required: true }) }),
   });
   builder.objectType('AdvancePayload', {
-    fields: (t) => ({ cursors: t.field({ type: ['Cursor'], resolve: (payload) => payload.cursors, description: 'One a shard.' }) }),
+    fields: (t) => ({
+      cursors: t.field({ type: ['Cursor'], resolve: (payload) => payload.cursors, description: 'One a shard.' }),
+    }),
   });
   builder.mutationField('advance', (t) =>
     t.field({
       type: 'AdvancePayload',
-      description: 'Lets time pass for visitors that have imported events only: their timers fire up to this moment. Needs the scope import.',
+      description:
+        'Lets time pass for visitors that have imported events only: their timers fire up to this moment. Needs the scope import.',
       args: { input: t.arg({ type: Input, required: true }) },
       resolve: async (_root, { input }, context) => {
         const { log, queue } = context.services;
         demandScope(context.identity(), 'import');
         const to = parseTime(input.to);
-        if (Number.isNaN(to)) throw new UsherError('TIME_INVALID', `to is ${JSON.stringify(input.to)}; expected RFC 3339`);
+        if (Number.isNaN(to))
+          throw new UsherError('TIME_INVALID', `to is ${JSON.stringify(input.to)}; expected RFC 3339`);
         const value = () => JSON.stringify({ v: 1, kind: 'advance', id: randomUUID(), to });
-        const outcomes = await queue.append(Array.from({ length: log.shards }, (_, shard) => ({ shard, key: null, value: value() })));
+        const outcomes = await queue.append(
+          Array.from({ length: log.shards }, (_, shard) => ({ shard, key: null, value: value() })),
+        );
         const cursors = outcomes.map((outcome, shard) => {
           // Advancing twice to the same moment changes nothing, so all of it can be asked again.
-          if (!outcome.ok) throw new UsherError(outcome.code, `shard ${shard} did not take the advance: ${outcome.message}`);
+          if (!outcome.ok)
+            throw new UsherError(outcome.code, `shard ${shard} did not take the advance: ${outcome.message}`);
           return encodeCursor({ visitor: `shard:${shard}`, upTo: outcome.offset + 1, slots: null });
         });
         return { cursors };

@@ -1,13 +1,14 @@
 import SchemaBuilder from '@pothos/core';
 import { GraphQLError, Kind, type ValueNode } from 'graphql';
+import type { WhyShown } from '../../fold/why.ts';
 import type { FailedEvent } from '../../model/commit.ts';
-import type { Visit } from '../tokens.ts';
 import type { RequestContext } from '../context.ts';
 import type { Outcome } from '../intake.ts';
-import type { SlotAnswer, WhyAnswer } from '../slotAnswers.ts';
+import type { SlotAnswer } from '../slotAnswers.ts';
+import type { Visit } from '../tokens.ts';
+import type { ActivityAnswer, CauseAnswer, ContentUpdateAnswer, StageAnswer } from '../updates.ts';
 import type { UserError } from '../userError.ts';
 import type { VisitorRef } from '../visitorRef.ts';
-import type { ActivityAnswer, CauseAnswer, ContentUpdateAnswer, StageAnswer } from '../updates.ts';
 import type { RuleInfoAnswer, ShardStatusAnswer, VisitorAnswer, VisitorPageAnswer } from './answers.ts';
 
 /** The shapes behind the names of the schema; a name here can be used as a type in every file of this folder. */
@@ -32,9 +33,9 @@ interface Types {
     AdvancePayload: { readonly cursors: readonly string[] };
     PersonalizedSlot: SlotAnswer;
     JsonContent: SlotAnswer['content'];
-    Why: WhyAnswer;
-    Fact: WhyAnswer['facts'][number];
-    Loser: WhyAnswer['losers'][number];
+    Why: WhyShown;
+    Fact: WhyShown['facts'][number];
+    Loser: WhyShown['losers'][number];
     ContentUpdate: ContentUpdateAnswer;
     UpdateCause: CauseAnswer;
     Stage: StageAnswer;
@@ -45,7 +46,12 @@ interface Types {
     VisitorCounts: VisitorAnswer['counts'];
     VisitorPage: VisitorPageAnswer;
     FailedEvent: FailedEvent;
-    PlaybookInfo: { readonly version: string; readonly slots: readonly string[]; readonly eventTypes: readonly string[]; readonly rules: readonly RuleInfoAnswer[] };
+    PlaybookInfo: {
+      readonly version: string;
+      readonly slots: readonly string[];
+      readonly eventTypes: readonly string[];
+      readonly rules: readonly RuleInfoAnswer[];
+    };
     RuleInfo: RuleInfoAnswer;
     Status: { readonly shards: readonly ShardStatusAnswer[]; readonly playbookVersion: string | null };
     ShardStatus: ShardStatusAnswer;
@@ -59,7 +65,9 @@ interface Types {
 
 /** PageContextInput as GraphQL hands it over. */
 export type PageContextValue = {
-  readonly [name in 'url' | 'path' | 'title' | 'referrer' | 'page' | 'locale' | 'timeZone' | 'viewport']?: string | null;
+  readonly [name in 'url' | 'path' | 'title' | 'referrer' | 'page' | 'locale' | 'timeZone' | 'viewport']?:
+    | string
+    | null;
 };
 
 export type Builder = ReturnType<typeof createBuilder>;
@@ -69,7 +77,9 @@ export function createBuilder() {
   const builder = new SchemaBuilder<Types>({ defaultFieldNullability: false });
   builder.queryType({ description: 'What Usher knows.' });
   builder.mutationType({ description: 'What visitors do.' });
-  builder.subscriptionType({ description: 'What changes, as it changes: over WebSocket (graphql-transport-ws) or server-sent events.' });
+  builder.subscriptionType({
+    description: 'What changes, as it changes: over WebSocket (graphql-transport-ws) or server-sent events.',
+  });
   builder.scalarType('UUID', {
     description: 'A UUID of any version, in hexadecimal with hyphens.',
     serialize: String,

@@ -26,10 +26,9 @@ export function addCommon(builder: Builder): void {
   });
   const ErrorCodes = builder.enumType('ErrorCode', {
     description: 'What went wrong. docs/errors.md says what to do about each.',
-    values: Object.fromEntries(Object.entries(errorCatalogue).map(([code, { help }]) => [code, { value: code, description: help }])) as Record<
-      ErrorCode,
-      { value: ErrorCode; description: string }
-    >,
+    values: Object.fromEntries(
+      Object.entries(errorCatalogue).map(([code, { help }]) => [code, { value: code, description: help }]),
+    ) as Record<ErrorCode, { value: ErrorCode; description: string }>,
   });
   builder.objectType('UserError', {
     description: 'Something that a caller can expect to go wrong.',
@@ -39,7 +38,10 @@ export function addCommon(builder: Builder): void {
       path: t.exposeStringList('path', { nullable: true, description: 'Where in the input.' }),
       hint: t.exposeString('hint', { nullable: true, description: 'What to do.' }),
       retryable: t.exposeBoolean('retryable', { description: 'Whether sending the same again may help.' }),
-      retryAfterMs: t.exposeInt('retryAfterMs', { nullable: true, description: 'How long to wait first, in milliseconds.' }),
+      retryAfterMs: t.exposeInt('retryAfterMs', {
+        nullable: true,
+        description: 'How long to wait first, in milliseconds.',
+      }),
     }),
   });
 }

@@ -21,7 +21,7 @@ export function addContentUpdates(builder: Builder): void {
     fields: (t) => ({
       eventId: t.expose('eventId', { type: 'UUID', nullable: true }),
       eventType: t.exposeString('eventType'),
-      at: t.expose('at', { type: 'DateTime', nullable: true }),
+      at: t.expose('at', { type: 'DateTime' }),
       rules: t.idList({ resolve: (cause) => cause.rules }),
       stages: t.field({ type: ['Stage'], resolve: (cause) => cause.stages }),
     }),
@@ -47,7 +47,12 @@ export function addContentUpdates(builder: Builder): void {
       subscribe: (_root, { names, after, visitor: ref }, context) => {
         const visitor = visitorFor(context.identity(), ref, 'read');
         const definitions = context.services.slots.definitions(names ?? null, null, true).map(known);
-        return contentUpdates(context, visitor, definitions, after === null || after === undefined ? null : decodeCursor(after, visitor));
+        return contentUpdates(
+          context,
+          visitor,
+          definitions,
+          after === null || after === undefined ? null : decodeCursor(after, visitor),
+        );
       },
       resolve: (update) => update,
     }),

@@ -27,29 +27,48 @@ export function addEventInput(builder: Builder, events: Iterable<EventType>): Ev
     description: 'An event of the tracking plan: exactly one member.',
     isOneOf: true,
     fields: (t) =>
-      Object.fromEntries([...types].map(([member, { input, description }]) => [member, t.field({ type: input as 'JSON', description })])),
+      Object.fromEntries(
+        [...types].map(([member, { input, description }]) => [member, t.field({ type: input as 'JSON', description })]),
+      ),
   });
   return { members: new Map([...types].map(([member, { type }]) => [member, type])), typeNames };
 }
 
 /** Type and properties of a typed event; an absent optional property is left out, as in JSON. */
-export function typedEvent(event: { readonly [member: string]: unknown }, members: EventMembers): { type: string; properties: unknown } {
+export function typedEvent(
+  event: { readonly [member: string]: unknown },
+  members: EventMembers,
+): { type: string; properties: unknown } {
   const member = Object.keys(event)[0] ?? '';
   return { type: members.get(member) ?? member, properties: event[member] };
 }
 
 type InputName = string;
 
-const scalars: Readonly<Record<string, string>> = { string: 'String', number: 'Float', integer: 'Int', boolean: 'Boolean' };
+const scalars: Readonly<Record<string, string>> = {
+  string: 'String',
+  number: 'Float',
+  integer: 'Int',
+  boolean: 'Boolean',
+};
 
 /** The input type of an object's schema; JSON when GraphQL has no such type: free keys, or none at all. */
 function addObject(builder: Builder, typeName: string, schema: JsonObject, typeNames: string[]): InputName {
   const properties = Object.entries((schema['properties'] ?? {}) as Record<string, JsonObject>);
-  if (properties.length === 0 || properties.some(([name]) => !/^[_A-Za-z][_0-9A-Za-z]*$/.test(name) || name.startsWith('__'))) return 'JSON';
+  if (
+    properties.length === 0 ||
+    properties.some(([name]) => !/^[_A-Za-z][_0-9A-Za-z]*$/.test(name) || name.startsWith('__'))
+  )
+    return 'JSON';
   typeNames.push(typeName);
   const required = new Set((schema['required'] ?? []) as readonly string[]);
   const fields = properties.map(([name, property]) => {
-    const { type, isList } = inputOf(builder, `${typeName.replace(/Input$/, '')}${pascalCase(name)}Input`, property, typeNames);
+    const { type, isList } = inputOf(
+      builder,
+      `${typeName.replace(/Input$/, '')}${pascalCase(name)}Input`,
+      property,
+      typeNames,
+    );
     const description = typeof property['description'] === 'string' ? property['description'] : undefined;
     return { name, type, isList, required: required.has(name), description };
   });
@@ -72,7 +91,12 @@ function addObject(builder: Builder, typeName: string, schema: JsonObject, typeN
   return typeName;
 }
 
-function inputOf(builder: Builder, typeName: string, schema: JsonObject, typeNames: string[]): { type: InputName; isList: boolean } {
+function inputOf(
+  builder: Builder,
+  typeName: string,
+  schema: JsonObject,
+  typeNames: string[],
+): { type: InputName; isList: boolean } {
   const kind = schema['type'];
   if (typeof kind !== 'string') return { type: 'JSON', isList: false };
   if (kind === 'array') {
@@ -81,12 +105,20 @@ function inputOf(builder: Builder, typeName: string, schema: JsonObject, typeNam
     const item = inputOf(builder, typeName, items as JsonObject, typeNames);
     return item.isList ? { type: 'JSON', isList: false } : { type: item.type, isList: true };
   }
-  if (kind === 'object') return { type: addObject(builder, uniqueName(typeName, typeNames), schema, typeNames), isList: false };
+  if (kind === 'object')
+    return { type: addObject(builder, uniqueName(typeName, typeNames), schema, typeNames), isList: false };
   return { type: scalars[kind] ?? 'JSON', isList: false };
 }
 
 /** The schema's own names and those given already; a playbook's event type may be called anything. */
-const ownNames = new Set(['TrackEventInput', 'TrackEventsInput', 'EventRecordInput', 'StartVisitInput', 'PageContextInput', 'AdvanceInput']);
+const ownNames = new Set([
+  'TrackEventInput',
+  'TrackEventsInput',
+  'EventRecordInput',
+  'StartVisitInput',
+  'PageContextInput',
+  'AdvanceInput',
+]);
 function uniqueName(name: string, taken: readonly string[]): string {
   let unique = name;
   for (let n = 2; taken.includes(unique) || ownNames.has(unique); n++) unique = name.replace(/Input$/, `${n}Input`);

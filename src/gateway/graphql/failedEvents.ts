@@ -27,7 +27,9 @@ export function addFailedEvents(builder: Builder): void {
       resolve: async (_root, { shard, before, first }, context) => {
         demandScope(context.identity(), 'read');
         checkShard(shard, context.services.log.shards);
-        return [...(await context.services.store.readFailed({ shard, before: before ?? null, limit: pageSize(first ?? 50) }))];
+        return [
+          ...(await context.services.store.readFailed({ shard, before: before ?? null, limit: pageSize(first ?? 50) })),
+        ];
       },
     }),
   );

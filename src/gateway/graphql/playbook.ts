@@ -29,7 +29,13 @@ export function addPlaybook(builder: Builder): void {
           version,
           slots: [...slots.keys()],
           eventTypes: [...events.keys()],
-          rules: [...rules.values()].map(({ id, name, sentence, status, priority }) => ({ id, name, sentence, status, priority })),
+          rules: [...rules.values()].map(({ id, name, sentence, status, priority }) => ({
+            id,
+            name,
+            sentence,
+            status,
+            priority,
+          })),
         };
       },
     }),

@@ -1,4 +1,13 @@
+import type { UsherError } from '../../errors.ts';
+import type { SlotAnswer } from '../slotAnswers.ts';
 import type { Builder } from './builder.ts';
+
+/** graphql-js takes an Error in a list as that place's null with an error at its path; its types do not say so. */
+export async function inPlace(
+  answers: Promise<readonly (SlotAnswer | UsherError)[]>,
+): Promise<readonly (SlotAnswer | null)[]> {
+  return (await answers) as readonly (SlotAnswer | null)[];
+}
 
 /** A slot as it is shown to one visitor, and why. */
 export function addSlotTypes(builder: Builder): void {
@@ -14,10 +23,17 @@ export function addSlotTypes(builder: Builder): void {
     fields: (t) => ({
       id: t.exposeID('id'),
       type: t.exposeString('type', { description: 'The kind of content in the playbook’s words, for example offer.' }),
-      data: t.field({ type: 'JSON', resolve: (content) => content.data(), description: 'Its fields, texts rendered for this visitor.' }),
+      data: t.field({
+        type: 'JSON',
+        resolve: (content) => content.data,
+        description: 'Its fields, texts rendered for this visitor.',
+      }),
     }),
   });
-  builder.objectType('JsonContent', { interfaces: ['Content'], description: 'Content without a type of its own in GraphQL.' });
+  builder.objectType('JsonContent', {
+    interfaces: ['Content'],
+    description: 'Content without a type of its own in GraphQL.',
+  });
   builder.objectType('Fact', {
     description: 'A name that was read when the slot was decided, with its value then.',
     fields: (t) => ({
@@ -27,7 +43,11 @@ export function addSlotTypes(builder: Builder): void {
   });
   builder.objectType('Loser', {
     description: 'Other content that the slot would show if the winner went.',
-    fields: (t) => ({ ruleId: t.exposeID('ruleId'), contentId: t.exposeID('contentId'), reason: t.exposeString('reason') }),
+    fields: (t) => ({
+      ruleId: t.exposeID('ruleId'),
+      contentId: t.exposeID('contentId'),
+      reason: t.exposeString('reason'),
+    }),
   });
   builder.objectType('Why', {
     fields: (t) => ({
@@ -46,9 +66,19 @@ export function addSlotTypes(builder: Builder): void {
       source: t.field({ type: Source, resolve: (slot) => slot.source }),
       version: t.exposeInt('version', { description: 'The visitor’s version when this slot last changed; 0: never.' }),
       cursor: t.field({ type: 'Cursor', resolve: (slot) => slot.cursor() }),
-      decidedAt: t.expose('decidedAt', { type: 'DateTime', nullable: true, description: 'Time of the event that decided it; null for a fallback.' }),
-      expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: 'When it ends by itself; null: it does not.' }),
-      stale: t.exposeBoolean('stale', { description: 'Whether something newer may exist: the wait was over, or the state did not answer.' }),
+      decidedAt: t.expose('decidedAt', {
+        type: 'DateTime',
+        nullable: true,
+        description: 'Time of the event that decided it; null for a fallback.',
+      }),
+      expiresAt: t.expose('expiresAt', {
+        type: 'DateTime',
+        nullable: true,
+        description: 'When it ends by itself; null: it does not.',
+      }),
+      stale: t.exposeBoolean('stale', {
+        description: 'Whether something newer may exist: the wait was over, or the state did not answer.',
+      }),
       why: t.field({ type: 'Why', resolve: (slot) => slot.why() }),
     }),
   });

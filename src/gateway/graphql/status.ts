@@ -12,14 +12,24 @@ export function addStatus(builder: Builder): void {
       position: t.exposeFloat('position', { description: 'Offset of the next record to fold.' }),
       end: t.exposeFloat('end', { description: 'Offset of the next record to be written.' }),
       lag: t.float({ resolve: lagOf, description: 'Records that wait to be folded.' }),
-      counters: t.field({ type: 'JSON', resolve: (shard) => shard.counters, description: 'What the fold did in all the life of the state.' }),
+      counters: t.field({
+        type: 'JSON',
+        resolve: (shard) => shard.counters,
+        description: 'What the fold did in all the life of the state.',
+      }),
     }),
   });
   builder.objectType('Status', {
     fields: (t) => ({
       shards: t.field({ type: ['ShardStatus'], resolve: (status) => status.shards }),
-      lag: t.float({ resolve: (status) => status.shards.reduce((sum, shard) => sum + lagOf(shard), 0), description: 'Over all shards.' }),
-      playbookVersion: t.exposeString('playbookVersion', { nullable: true, description: 'The active one, when all shards have the same; else null.' }),
+      lag: t.float({
+        resolve: (status) => status.shards.reduce((sum, shard) => sum + lagOf(shard), 0),
+        description: 'Over all shards.',
+      }),
+      playbookVersion: t.exposeString('playbookVersion', {
+        nullable: true,
+        description: 'The active one, when all shards have the same; else null.',
+      }),
     }),
   });
   builder.queryField('status', (t) =>
@@ -28,7 +38,8 @@ export function addStatus(builder: Builder): void {
       description: 'How far each shard is folded. Needs a secret key of scope read, import or operate.',
       resolve: async (_root, _args, context) => {
         const identity = context.identity();
-        if (identity.kind !== 'key' || !(identity.key.scopes.has('import') || identity.key.scopes.has('operate'))) demandScope(identity, 'read');
+        if (identity.kind !== 'key' || !(identity.key.scopes.has('import') || identity.key.scopes.has('operate')))
+          demandScope(identity, 'read');
         return readStatus(context.services);
       },
     }),

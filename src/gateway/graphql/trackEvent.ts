@@ -5,6 +5,7 @@ import { cursorOf, type IncomingEvent } from '../intake.ts';
 import { userError } from '../userError.ts';
 import type { Builder } from './builder.ts';
 import { type EventMembers, typedEvent } from './eventInput.ts';
+import { inPlace } from './slotTypes.ts';
 
 /** trackEvent, and the types that it shares with trackEvents. `members`: the typed events of the playbook, by member of EventInput. */
 export function addTrackEvent(builder: Builder, members: EventMembers): void {
@@ -12,15 +13,26 @@ export function addTrackEvent(builder: Builder, members: EventMembers): void {
     values: {
       ACCEPTED: { description: 'The log has the event durably.' },
       REFUSED: { description: 'The event was not recorded; the error says why.' },
-      UNKNOWN: { description: 'It is not known whether it was recorded. Sending it again with the same id or number is safe.' },
+      UNKNOWN: {
+        description: 'It is not known whether it was recorded. Sending it again with the same id or number is safe.',
+      },
     } as const,
   });
   builder.objectType('TrackOutcome', {
     fields: (t) => ({
       id: t.expose('id', { type: 'UUID', description: 'The event’s id; made by Usher when none came.' }),
       status: t.field({ type: Status, resolve: (outcome) => outcome.status }),
-      cursor: t.field({ type: 'Cursor', nullable: true, resolve: cursorOf, description: 'For personalizedSlots(after:): slots decided after this event.' }),
-      error: t.field({ type: 'UserError', nullable: true, resolve: (outcome) => ('error' in outcome ? outcome.error : null) }),
+      cursor: t.field({
+        type: 'Cursor',
+        nullable: true,
+        resolve: cursorOf,
+        description: 'For personalizedSlots(after:): slots decided after this event.',
+      }),
+      error: t.field({
+        type: 'UserError',
+        nullable: true,
+        resolve: (outcome) => ('error' in outcome ? outcome.error : null),
+      }),
     }),
   });
   const Input = builder.inputType('TrackEventInput', {
@@ -28,11 +40,22 @@ export function addTrackEvent(builder: Builder, members: EventMembers): void {
     fields: (t) => ({
       type: t.string({ description: 'A type of the tracking plan, for example product_viewed.' }),
       properties: t.field({ type: 'JSON' }),
-      event: t.field({ type: 'EventInput', description: 'The same, typed by the tracking plan: an editor completes it.' }),
-      id: t.field({ type: 'UUID', description: 'Made by the client, so that sending again is safe. Usher makes one when it is left out.' }),
-      occurredAt: t.field({ type: 'DateTime', description: 'When it happened, by the client’s clock. Left out: when it is recorded.' }),
+      event: t.field({
+        type: 'EventInput',
+        description: 'The same, typed by the tracking plan: an editor completes it.',
+      }),
+      id: t.field({
+        type: 'UUID',
+        description: 'Made by the client, so that sending again is safe. Usher makes one when it is left out.',
+      }),
+      occurredAt: t.field({
+        type: 'DateTime',
+        description: 'When it happened, by the client’s clock. Left out: when it is recorded.',
+      }),
       sentAt: t.field({ type: 'DateTime', description: 'The client’s clock when it sends, to correct occurredAt by.' }),
-      source: t.string({ description: 'Random id of the client that numbers its events; both or neither with sequence.' }),
+      source: t.string({
+        description: 'Random id of the client that numbers its events; both or neither with sequence.',
+      }),
       sequence: t.int({ description: '1, 2, 3 … of the source.' }),
       skipped: t.intList({ description: 'Numbers of the source that will never come; at most 16.' }),
       context: t.field({ type: 'PageContextInput' }),
@@ -45,9 +68,11 @@ export function addTrackEvent(builder: Builder, members: EventMembers): void {
       slots: t.field({
         type: ['PersonalizedSlot'],
         nullable: { list: false, items: true },
-        description: 'Slots decided after this event, if that takes no longer than waitMs; else the ones before, with stale: true.',
+        description:
+          'Slots decided after this event, if that takes no longer than waitMs; else the ones before, with stale: true.',
         args: { names: t.arg.stringList(), waitMs: t.arg.int({ defaultValue: 200 }) },
-        resolve: ({ outcome }, { names, waitMs }, context) => slotsAfter(outcome, names ?? null, waitMs ?? 200, context),
+        resolve: ({ outcome }, { names, waitMs }, context) =>
+          inPlace(slotsAfter(outcome, names ?? null, waitMs ?? 200, context)),
       }),
     }),
   });
@@ -61,7 +86,8 @@ export function addTrackEvent(builder: Builder, members: EventMembers): void {
         const { event, ...rest } = input;
         const given = event === null || event === undefined ? null : typedEvent(event, members);
         const hasType = rest.type !== null && rest.type !== undefined;
-        const shape = hasType === (given !== null) || (given !== null && rest.properties !== null && rest.properties !== undefined);
+        const shape =
+          hasType === (given !== null) || (given !== null && rest.properties !== null && rest.properties !== undefined);
         if (shape) return { outcome: wrongShape(rest.id ?? null, hasType, given !== null, context) };
         const incoming = { ...rest, ...(given ?? {}) } as IncomingEvent;
         const [outcome] = await context.services.intake.track([incoming], sender);
@@ -75,11 +101,13 @@ export function addTrackEvent(builder: Builder, members: EventMembers): void {
 function wrongShape(id: string | null, hasType: boolean, hasEvent: boolean, { services }: RequestContext) {
   const came = hasType && hasEvent ? 'both came' : hasEvent ? 'event came with properties' : 'neither came';
   services.metrics.eventRefused('EVENT_SHAPE');
-  const error = userError('EVENT_SHAPE', `expected either type (with properties) or event; ${came}`, { path: [hasEvent ? 'event' : 'type'] });
+  const error = userError('EVENT_SHAPE', `expected either type (with properties) or event; ${came}`, {
+    path: [hasEvent ? 'event' : 'type'],
+  });
   return { status: 'REFUSED' as const, id: id ?? randomUUIDv7(), error };
 }
 
-function slotsAfter(
+async function slotsAfter(
   outcome: Parameters<typeof cursorOf>[0],
   names: readonly string[] | null,
   waitMs: number,
@@ -89,5 +117,13 @@ function slotsAfter(
   if (outcome.status !== 'ACCEPTED' && context.identity().kind === 'key' && asked.visitor === null) {
     throw new UsherError('FORBIDDEN', 'a secret key is no visitor; name one with the argument visitor');
   }
-  return context.services.slots.read({ context, ref: asked.visitor, names, page: asked.page, after: cursorOf(outcome), waitMs, scope: 'write' });
+  return context.services.slots.read({
+    context,
+    ref: asked.visitor,
+    names,
+    page: asked.page,
+    after: cursorOf(outcome),
+    waitMs,
+    scope: 'write',
+  });
 }

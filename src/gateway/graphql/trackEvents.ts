@@ -5,7 +5,8 @@ import type { Builder } from './builder.ts';
 
 export function addTrackEvents(builder: Builder): void {
   const Event = builder.inputType('EventRecordInput', {
-    description: 'An event of a batch. Not typed by the tracking plan, because one bad event must not spoil the others.',
+    description:
+      'An event of a batch. Not typed by the tracking plan, because one bad event must not spoil the others.',
     fields: (t) => ({
       id: t.field({ type: 'UUID', required: true }),
       type: t.string({ required: true }),
@@ -21,14 +22,21 @@ export function addTrackEvents(builder: Builder): void {
   const Input = builder.inputType('TrackEventsInput', {
     fields: (t) => ({
       events: t.field({ type: [Event], required: true, description: 'At most 500. Each has its own outcome.' }),
-      sentAt: t.field({ type: 'DateTime', description: 'The client’s clock when it sends, to correct each occurredAt by.' }),
+      sentAt: t.field({
+        type: 'DateTime',
+        description: 'The client’s clock when it sends, to correct each occurredAt by.',
+      }),
     }),
   });
   const countOf = (status: Outcome['status']) => (payload: { readonly outcomes: readonly Outcome[] }) =>
     payload.outcomes.reduce((count, outcome) => (outcome.status === status ? count + 1 : count), 0);
   builder.objectType('TrackEventsPayload', {
     fields: (t) => ({
-      outcomes: t.field({ type: ['TrackOutcome'], resolve: (payload) => payload.outcomes, description: 'One an event, in the order of the events.' }),
+      outcomes: t.field({
+        type: ['TrackOutcome'],
+        resolve: (payload) => payload.outcomes,
+        description: 'One an event, in the order of the events.',
+      }),
       accepted: t.int({ resolve: countOf('ACCEPTED') }),
       refused: t.int({ resolve: countOf('REFUSED') }),
       unknown: t.int({ resolve: countOf('UNKNOWN') }),
@@ -42,7 +50,10 @@ export function addTrackEvents(builder: Builder): void {
       resolve: async (_root, { input }, context) => {
         const { events, sentAt } = input;
         if (events.length > limits.batchEvents) {
-          throw new UsherError('BATCH_TOO_LARGE', `${events.length} events came; at most ${limits.batchEvents} are taken at once`);
+          throw new UsherError(
+            'BATCH_TOO_LARGE',
+            `${events.length} events came; at most ${limits.batchEvents} are taken at once`,
+          );
         }
         return { outcomes: await context.services.intake.track(events, context.sender(sentAt ?? null)) };
       },

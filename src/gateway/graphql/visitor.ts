@@ -1,12 +1,17 @@
-import { visitorFor } from '../visitorRef.ts';
 import { readVisitor } from '../visitorReader.ts';
+import { visitorFor } from '../visitorRef.ts';
 import type { Builder } from './builder.ts';
+import { inPlace } from './slotTypes.ts';
 
 const whole = ['folded', 'duplicate', 'late', 'held', 'skipped', 'beyondWindow', 'failed', 'sessions'] as const;
 
 export function addVisitor(builder: Builder): void {
   builder.objectType('CartLine', {
-    fields: (t) => ({ productId: t.exposeID('productId'), quantity: t.exposeInt('quantity'), price: t.exposeFloat('price', { description: 'Of one, in major units.' }) }),
+    fields: (t) => ({
+      productId: t.exposeID('productId'),
+      quantity: t.exposeInt('quantity'),
+      price: t.exposeFloat('price', { description: 'Of one, in major units.' }),
+    }),
   });
   builder.objectType('Cart', {
     fields: (t) => ({
@@ -23,17 +28,39 @@ export function addVisitor(builder: Builder): void {
     description: 'What Usher knows of one visitor.',
     fields: (t) => ({
       id: t.exposeID('id'),
-      visitor: t.field({ type: 'JSON', resolve: (visitor) => visitor.visitor, description: 'What conditions read as visitor.' }),
-      session: t.field({ type: 'JSON', nullable: true, resolve: (visitor) => visitor.session, description: 'What conditions read as session; null: none is open.' }),
+      visitor: t.field({
+        type: 'JSON',
+        resolve: (visitor) => visitor.visitor,
+        description: 'What conditions read as visitor.',
+      }),
+      session: t.field({
+        type: 'JSON',
+        nullable: true,
+        resolve: (visitor) => visitor.session,
+        description: 'What conditions read as session; null: none is open.',
+      }),
       cart: t.field({ type: 'Cart', resolve: (visitor) => visitor.cart }),
-      traits: t.field({ type: 'JSON', resolve: (visitor) => visitor.traits, description: 'What conditions read as traits.' }),
+      traits: t.field({
+        type: 'JSON',
+        resolve: (visitor) => visitor.traits,
+        description: 'What conditions read as traits.',
+      }),
       counts: t.field({ type: 'VisitorCounts', resolve: (visitor) => visitor.counts }),
       slots: t.field({
         type: ['PersonalizedSlot'],
         nullable: { list: false, items: true },
         args: { names: t.arg.stringList() },
         resolve: (visitor, { names }, context) =>
-          context.services.slots.readOf(visitor.id, { context, names: names ?? null, page: null, allPages: true, after: null, waitMs: 0 }),
+          inPlace(
+            context.services.slots.readOf(visitor.id, {
+              context,
+              names: names ?? null,
+              page: null,
+              allPages: true,
+              after: null,
+              waitMs: 0,
+            }),
+          ),
       }),
     }),
   });
