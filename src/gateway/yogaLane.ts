@@ -19,6 +19,8 @@ export class YogaLane {
   constructor(execution: Execution, { logger }: Services) {
     this.#yoga = createYoga<ServerContext>({
       schema: () => execution.schema,
+      // Node's own: the stand-ins that Yoga brings would make streams that Node cannot pipe.
+      fetchAPI: { Request, Response, Headers, ReadableStream, TextEncoder, TextDecoder, URL },
       logging: false,
       graphiql: false,
       landingPage: false,
