@@ -133,7 +133,11 @@ class ShardLoop {
     }
     this.#takenAt = now();
     const reads = records.map(readRecord);
-    for (const part of partsOf(reads)) await this.#foldPart(part);
+    for (const part of partsOf(reads)) {
+      // An activation can stop the shard; what came before it must stand by then.
+      if (part[0]!.record?.kind === 'activate') await this.#commit();
+      await this.#foldPart(part);
+    }
     await this.#commit();
     this.#work.evict(limits.cachedVisitors);
     this.#feed.folded(this.#meta.position);

@@ -1,0 +1,148 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { UsherError } from '../../src/errors.ts';
+import { shardOf } from '../../src/model/shard.ts';
+import type { StateStore } from '../../src/state/stateStore.ts';
+import { openHarness, shards } from './harness.ts';
+
+const soon = () => AbortSignal.timeout(20_000);
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const signal = soon();
+  while (!(await condition())) {
+    signal.throwIfAborted();
+    await sleep(5);
+  }
+}
+
+describe('worker', () => {
+  it('folds what the log has and moves the position in the same commit', async () => {
+    await using usher = await openHarness();
+    await usher.activate();
+    const worker = await usher.startWorker();
+    for (let i = 0; i < 50; i++) await usher.view(`v${i % 10}`, `p_${i}`);
+    await worker.caughtUp(soon());
+    for (let i = 0; i < 10; i++) expect((await usher.visitor(`v${i}`))?.counts.folded).toBe(5);
+    for (let shard = 0; shard < shards; shard++) {
+      expect((await usher.store.readMeta(shard))?.position).toBe((await usher.log.bounds(shard)).end);
+    }
+  });
+
+  it('goes on where another one stopped, folding nothing twice', async () => {
+    await using usher = await openHarness();
+    await usher.activate();
+    const first = await usher.startWorker();
+    await usher.view('ann', 'p_1');
+    await first.caughtUp(soon());
+    await first.stop();
+    await usher.view('ann', 'p_2');
+    const second = await usher.startWorker();
+    await second.caughtUp(soon());
+    expect((await usher.visitor('ann'))?.counts).toMatchObject({ folded: 2, duplicate: 0 });
+  });
+
+  it('ends what has run out without any event, by a tick of its own', async () => {
+    await using usher = await openHarness();
+    await usher.activate();
+    const worker = await usher.startWorker();
+    await usher.view('ann', 'p_1');
+    await worker.caughtUp(soon());
+    const shown = await usher.visitor('ann');
+    expect(shown?.slots['last_look']?.candidates).toHaveLength(1);
+    expect(shown?.session).not.toBeNull();
+    usher.clock.now += 31 * 60_000;
+    await until(async () => (await usher.visitor('ann'))?.timers.length === 0);
+    const after = await usher.visitor('ann');
+    expect(after?.slots['last_look']?.candidates).toHaveLength(0);
+    expect(after?.session).toBeNull();
+  });
+
+  it('sends the same commit again when the reply was lost, and it counts once', async () => {
+    await using usher = await openHarness();
+    await usher.activate();
+    let lost = 0;
+    const results: string[] = [];
+    const worker = await usher.startWorker((store) =>
+      wrap(store, async (commit) => {
+        const result = await store.commit(commit);
+        results.push(result);
+        if (lost++ % 2 === 0) throw new UsherError('STATE_UNAVAILABLE', 'the reply was lost');
+        return result;
+      }),
+    );
+    for (let i = 0; i < 5; i++) await usher.view('ann', `p_${i}`);
+    await worker.caughtUp(soon());
+    expect((await usher.visitor('ann'))?.counts.folded).toBe(5);
+    expect(results).toContain('ALREADY');
+    expect(usher.count('fenced')).toBe(0);
+  });
+
+  it('loses and doubles nothing when two processes serve the same shards and fence each other', async () => {
+    await using usher = await openHarness();
+    await usher.activate();
+    const first = await usher.startWorker();
+    await first.caughtUp(soon());
+    for (let i = 0; i < 20; i++) await usher.view('ann', `p_${i}`);
+    const second = await usher.startWorker((same) => same, true);
+    for (let i = 20; i < 60; i++) {
+      await usher.view('ann', `p_${i}`);
+      await sleep(1);
+    }
+    const shard = shardOf('ann', shards);
+    await until(async () => (await usher.store.readMeta(shard))?.position === (await usher.log.bounds(shard)).end);
+    expect(usher.count('fenced')).toBeGreaterThan(0);
+    expect((await usher.visitor('ann'))?.counts).toMatchObject({ folded: 60, duplicate: 0 });
+    expect((await usher.visitor('ann'))?.traits['product_views'] ?? 60).toBe(60);
+    await second.stop();
+  });
+
+  it('stops a shard whose playbook it cannot load, says so, and serves the others', async () => {
+    await using usher = await openHarness();
+    await usher.activate();
+    const lost = { v: 1, kind: 'activate', id: 'gone', playbook: '0'.repeat(16), catalog: '1'.repeat(16), foldVersion: 1 };
+    await usher.log.append([{ shard: 0, key: null, value: JSON.stringify(lost) }]);
+    const worker = await usher.startWorker();
+    await until(() => usher.count('stopped') > 0);
+    expect(worker.states().get(0)?.stopped?.code).toBe('BUNDLE_MISSING');
+    const other = [...Array(100).keys()].map((i) => `v${i}`).find((id) => shardOf(id, shards) === 1)!;
+    await usher.view(other, 'p_1');
+    await until(async () => (await usher.visitor(other))?.counts.folded === 1);
+    // What came before the record is folded, what comes after is kept in the log.
+    expect((await usher.store.readMeta(0))?.position).toBe(1);
+  });
+
+  it('refuses a log that is not the one its state was folded from', async () => {
+    await using usher = await openHarness();
+    await usher.activate();
+    const first = await usher.startWorker();
+    await usher.view('ann', 'p_1');
+    await first.caughtUp(soon());
+    await first.stop();
+    const shard = shardOf('ann', shards);
+    const second = await usher.startWorker((store) => ({
+      ...bound(store),
+      own: async (...args) => ({ ...(await store.own(...args)), lastId: 'another' }),
+    }));
+    await until(() => usher.count('stopped') > 0);
+    expect(second.states().get(shard)?.stopped?.code).toBe('LOG_MISMATCH');
+  });
+});
+
+function bound(store: StateStore): StateStore {
+  return new Proxy(store, {
+    get: (target, name) => {
+      const value = Reflect.get(target, name) as unknown;
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+function wrap(store: StateStore, commit: StateStore['commit']): StateStore {
+  return new Proxy(store, {
+    get: (target, name) => {
+      if (name === 'commit') return commit;
+      const value = Reflect.get(target, name) as unknown;
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
