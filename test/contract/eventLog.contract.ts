@@ -26,6 +26,8 @@ export function eventLogContract(
 const generous = { records: 1_000, bytes: 10_000_000 };
 /** Longer than any case may take: a take that is not woken fails its test. */
 const longMs = 20_000;
+/** How long a record that was accepted may take until it is handed over. */
+const handOverMs = 5_000;
 
 type Accepted = AppendOutcome & { readonly ok: true };
 
@@ -62,7 +64,7 @@ async function joined(log: EventLog): Promise<{
 async function takeAll(feed: ShardFeed, count: number, limit = generous): Promise<LogRecord[]> {
   const records: LogRecord[] = [];
   while (records.length < count) {
-    const taken = await feed.take(limit, longMs);
+    const taken = await feed.take(limit, handOverMs);
     if (taken.length === 0) throw new Error(`take gave up after ${records.length} of ${count} records`);
     records.push(...taken);
   }

@@ -1,0 +1,70 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Commit } from '../../../src/model/commit.ts';
+import type { Broadcast } from '../../../src/push/broadcast.ts';
+import type { CommitResult, StateStore } from '../../../src/state/stateStore.ts';
+
+/** The store with another `commit`. */
+function changed(store: StateStore, commit: (commit: Commit) => Promise<CommitResult>): StateStore {
+  return {
+    own: (shard, owner, shards) => store.own(shard, owner, shards),
+    load: (shard, visitors) => store.load(shard, visitors),
+    commit,
+    wakeups: (shard, query) => store.wakeups(shard, query),
+    nextWakeup: (shard) => store.nextWakeup(shard),
+    readSlots: (keys) => store.readSlots(keys),
+    readProfile: (shard, visitor) => store.readProfile(shard, visitor),
+    readMeta: (shard) => store.readMeta(shard),
+    listVisitors: (shard, after, limit) => store.listVisitors(shard, after, limit),
+    readOutbox: (shard, after, limit) => store.readOutbox(shard, after, limit),
+    drained: (shard, owner, ids) => store.drained(shard, owner, ids),
+    readFailed: (query) => store.readFailed(query),
+    putBundle: (hash, text) => store.putBundle(hash, text),
+    readBundle: (hash) => store.readBundle(hash),
+    close: () => store.close(),
+  };
+}
+
+/** Writes a commit of several visitors in two steps, the second a moment later. */
+export function commitsHalf(store: StateStore): StateStore {
+  return changed(store, async (commit) => {
+    const half = Math.floor(commit.visitors.length / 2);
+    if (half === 0) return store.commit(commit);
+    const between = `${commit.meta.commit} half`;
+    const first = await store.commit({
+      ...commit,
+      meta: { ...commit.meta, commit: between },
+      visitors: commit.visitors.slice(0, half),
+    });
+    if (first !== 'DONE') return first;
+    await sleep(2);
+    return store.commit({ ...commit, previous: between, visitors: commit.visitors.slice(half) });
+  });
+}
+
+/** Writes for whoever asks, owner or not. */
+export function ignoresTheFence(store: StateStore): StateStore {
+  return changed(store, async (commit) => {
+    const result = await store.commit(commit);
+    if (result !== 'FENCED') return result;
+    const stands = await store.readMeta(commit.meta.shard);
+    if (stands === null) return result;
+    return store.commit({ ...commit, previous: stands.commit, meta: { ...commit.meta, owner: stands.owner } });
+  });
+}
+
+/** Forgets the timer of the last visitor of a commit. */
+export function losesATimer(store: StateStore): StateStore {
+  return changed(store, (commit) => {
+    const last = commit.visitors.length - 1;
+    const visitors = commit.visitors.map((write, i) => (i === last ? { ...write, wakeAt: null } : write));
+    return store.commit({ ...commit, visitors });
+  });
+}
+
+/** Tells the listeners before the commit stands; `store` publishes nothing by itself. */
+export function publishesBeforeItCommits(store: StateStore, broadcast: Broadcast): StateStore {
+  return changed(store, (commit) => {
+    broadcast.publish(commit.message);
+    return store.commit(commit);
+  });
+}
