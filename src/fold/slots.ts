@@ -39,9 +39,9 @@ export class SlotsDraft {
    */
   takeOver(bundles: ActiveBundles, scope: () => EventScope): void {
     const { playbook } = bundles;
-    for (const slot of Object.keys(this.#before)) {
+    for (const slot in this.#before) {
       const candidates = this.#of(slot);
-      if (candidates.every((candidate) => candidate.playbook === playbook.version)) continue;
+      if (!candidates.some((candidate) => candidate.playbook !== playbook.version)) continue;
       const kept: Candidate[] = [];
       for (const candidate of candidates) {
         if (candidate.playbook === playbook.version) {

@@ -33,6 +33,8 @@ export type Bundles = (playbook: string, catalog: string) => ActiveBundles | nul
 interface Entry {
   state: Visitor | null;
   changed: boolean;
+  /** Read since eviction last came by: it stays until the next time. */
+  used: boolean;
   /** The wakeup that stands for this visitor in the heap; none: Infinity. Others of it there are left-overs. */
   queuedAt: number;
 }
@@ -122,7 +124,7 @@ export class ShardWork {
   /** What the store holds of a visitor; ignored for one that is loaded, whose state here is newer. */
   setVisitor(visitor: string, state: Visitor | null): void {
     if (this.#cache.has(visitor)) return;
-    const entry: Entry = { state, changed: false, queuedAt: Number.POSITIVE_INFINITY };
+    const entry: Entry = { state, changed: false, used: true, queuedAt: Number.POSITIVE_INFINITY };
     this.#cache.set(visitor, entry);
     this.#queue(visitor, entry);
   }
@@ -162,12 +164,20 @@ export class ShardWork {
     return changes;
   }
 
-  /** Drops the least recently used visitors that have no change to take, until at most so many are loaded. Wakeups must be set anew. */
+  /**
+   * Drops visitors that were not used for longest and have no change to take, until at most so many are loaded. Wakeups must be
+   * set anew. Those used since the last time get a second chance: moving a visitor to the end of a list at every event
+   * would cost more than it saves.
+   */
   evict(maxVisitors: number): void {
     if (this.#cache.size <= maxVisitors) return;
     for (const [visitor, entry] of this.#cache) {
       if (this.#cache.size <= maxVisitors) break;
-      if (!entry.changed) this.#cache.delete(visitor);
+      if (entry.changed) continue;
+      this.#cache.delete(visitor);
+      if (!entry.used) continue;
+      entry.used = false;
+      this.#cache.set(visitor, entry);
     }
     this.#horizon = undefined;
     this.#historicHorizon = undefined;
@@ -179,8 +189,7 @@ export class ShardWork {
   visitor(visitor: string): Visitor | null {
     const entry = this.#cache.get(visitor);
     if (entry === undefined) throw new Error(`visitor ${visitor} must be loaded before its record or timer is folded`);
-    this.#cache.delete(visitor);
-    this.#cache.set(visitor, entry);
+    entry.used = true;
     return entry.state;
   }
 

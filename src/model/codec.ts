@@ -16,7 +16,7 @@ import {
 
 /**
  * How a visitor is stored: two texts, `profile` for the fold and `slots` for gateways, each JSON of tuples. What most visitors
- * have at its default is left out at a tuple's end; times are differences to visitor now. The number in front is the
+ * have at its default is left out at a tuple's end; times are differences to visitor now, in slots to the cause. The number in front is the
  * version of this form: a text of another version is refused, never guessed at.
  */
 const formVersion = 1;
@@ -24,7 +24,17 @@ const formVersion = 1;
 /** Base64url characters of a 64-bit hash. */
 const hashLength = 11;
 
-const countNames = ['folded', 'duplicate', 'late', 'held', 'skipped', 'beyondWindow', 'failed', 'refusedTimers', 'sessions'] as const;
+const countNames = [
+  'folded',
+  'duplicate',
+  'late',
+  'held',
+  'skipped',
+  'beyondWindow',
+  'failed',
+  'refusedTimers',
+  'sessions',
+] as const;
 
 type Tuple = unknown[];
 
@@ -42,22 +52,33 @@ export function encodeProfile(visitor: Visitor): string {
   ]);
 }
 
+/** Slots change far less often than their visitor is written; a slot is a value, so its text is made once. */
+const slotTexts = new WeakMap<Slot, string>();
+
 /** What gateways need to answer slots and cursors. */
 export function encodeSlots(visitor: Visitor): string {
   const { now, slots } = visitor;
-  const encoded: { [slot: string]: Tuple } = {};
-  for (const name of Object.keys(slots)) encoded[name] = encodeSlot(slots[name]!, now);
-  return JSON.stringify([
-    formVersion,
+  const held = visitor.sources.flatMap((source) => source.held.map((event) => event.offset));
+  const head = [
     visitor.id,
     visitor.born,
     visitor.historic ? 1 : 0,
     now,
     visitor.lastAppend - now,
     visitor.version,
-    visitor.sources.flatMap((source) => source.held.map((held) => held.offset)),
-    encoded,
-  ]);
+    held,
+  ];
+  const texts: string[] = [];
+  for (const name in slots) {
+    const slot = slots[name]!;
+    let text = slotTexts.get(slot);
+    if (text === undefined) {
+      text = JSON.stringify(encodeSlot(slot));
+      slotTexts.set(slot, text);
+    }
+    texts.push(`${JSON.stringify(name)}:${text}`);
+  }
+  return `[${formVersion},${JSON.stringify(head).slice(1, -1)},{${texts.join(',')}}]`;
 }
 
 /** @throws Error when a text is not of this form version */
@@ -98,14 +119,15 @@ export function decodeSlots(text: string): SlotsView {
     { [slot: string]: Tuple },
   ];
   const slots: { [slot: string]: Slot } = {};
-  for (const name of Object.keys(encoded)) slots[name] = decodeSlot(encoded[name]!, now);
+  for (const name of Object.keys(encoded)) slots[name] = decodeSlot(encoded[name]!);
   return { id, born, historic: historic === 1, now, lastAppend: now + lastAppend, version, held, slots };
 }
 
 /** When the shard must look at this visitor: the smallest wallDue of its timers; null: never. */
 export function wakeAtOf(visitor: Visitor): number | null {
   let least: number | null = null;
-  for (const { wallDue } of visitor.timers) if (wallDue !== null && (least === null || wallDue < least)) least = wallDue;
+  for (const { wallDue } of visitor.timers)
+    if (wallDue !== null && (least === null || wallDue < least)) least = wallDue;
   return least;
 }
 
@@ -153,7 +175,12 @@ function encodeSession({ number, startedAt, campaign, traits }: Session, now: nu
   return trimmed([number, now - startedAt, campaign ?? 0, Object.keys(traits).length === 0 ? 0 : traits]);
 }
 function decodeSession(tuple: Tuple, now: number): Session {
-  const [number, age = 0, campaign = 0, traits = 0] = tuple as [number, number?, (string | 0)?, (Session['traits'] | 0)?];
+  const [number, age = 0, campaign = 0, traits = 0] = tuple as [
+    number,
+    number?,
+    (string | 0)?,
+    (Session['traits'] | 0)?,
+  ];
   return {
     number,
     startedAt: now - age,
@@ -201,15 +228,20 @@ function decodeSource(tuple: Tuple): Source {
     missing,
     floor,
     skipped,
-    held: held.map(([sequence, offset, appendTime, bytes, record]): HeldEvent => ({ sequence, offset, appendTime, bytes, record })),
+    held: held.map(
+      ([sequence, offset, appendTime, bytes, record]): HeldEvent => ({ sequence, offset, appendTime, bytes, record }),
+    ),
   };
 }
 
-function encodeSlot({ version, candidates }: Slot, now: number): Tuple {
-  return trimmed([version, ...candidates.map((candidate) => encodeCandidate(candidate, now))]);
+function encodeSlot({ version, candidates }: Slot): Tuple {
+  return trimmed([version, ...candidates.map(encodeCandidate)]);
 }
-function decodeSlot([version = 0, ...candidates]: Tuple, now: number): Slot {
-  return { version: version as number, candidates: candidates.map((tuple) => decodeCandidate(tuple as CandidateTuple, now)) };
+function decodeSlot([version = 0, ...candidates]: Tuple): Slot {
+  return {
+    version: version as number,
+    candidates: candidates.map((tuple) => decodeCandidate(tuple as CandidateTuple)),
+  };
 }
 
 type CandidateTuple = [
@@ -220,14 +252,14 @@ type CandidateTuple = [
   offset: number,
   eventId: string,
   eventType: string,
-  age: number,
+  at: number,
   says: string,
   facts: Json[],
-  expiresIn: number | null,
+  expiresAfter: number | null,
   entry?: number,
 ];
 
-function encodeCandidate(candidate: Candidate, now: number): Tuple {
+function encodeCandidate(candidate: Candidate): Tuple {
   const { rule, content, priority, playbook, cause, facts, expiresAt, entry } = candidate;
   const tuple: CandidateTuple = [
     rule,
@@ -237,16 +269,29 @@ function encodeCandidate(candidate: Candidate, now: number): Tuple {
     cause.offset,
     cause.eventId,
     cause.eventType,
-    now - cause.at,
+    cause.at,
     cause.says,
     facts.flat(1) as Json[],
-    expiresAt === null ? null : expiresAt - now,
+    expiresAt === null ? null : expiresAt - cause.at,
     entry,
   ];
   return trimmed(tuple);
 }
-function decodeCandidate(tuple: CandidateTuple, now: number): Candidate {
-  const [rule, content, priority, playbook, offset, eventId, eventType, age, says, flat = [], expiresIn = 0, entry = 0] = tuple;
+function decodeCandidate(tuple: CandidateTuple): Candidate {
+  const [
+    rule,
+    content,
+    priority,
+    playbook,
+    offset,
+    eventId,
+    eventType,
+    at,
+    says,
+    flat = [],
+    expiresAfter = 0,
+    entry = 0,
+  ] = tuple;
   const facts: Fact[] = [];
   for (let i = 0; i < flat.length; i += 2) facts.push([flat[i] as string, flat[i + 1]!]);
   return {
@@ -255,9 +300,9 @@ function decodeCandidate(tuple: CandidateTuple, now: number): Candidate {
     content,
     priority,
     playbook,
-    cause: { offset, eventId, eventType, at: now - age, says },
+    cause: { offset, eventId, eventType, at, says },
     facts,
-    expiresAt: expiresIn === null ? null : now + expiresIn,
+    expiresAt: expiresAfter === null ? null : at + expiresAfter,
   };
 }
 

@@ -1,4 +1,5 @@
 const encoder = new TextEncoder();
+const scratch = new Uint8Array(512);
 
 /**
  * murmur2 as Kafka's Java client computes it: seed 0x9747b28c, 32 bits, over bytes.
@@ -26,13 +27,18 @@ export function murmur2(bytes: Uint8Array): number {
 
 /** The shard a visitor belongs to: the partition that Kafka's default partitioner picks for that key (semantics 1.1). */
 export function shardOf(visitor: string, shards: number): number {
-  return (murmur2(encoder.encode(visitor)) & 0x7fffffff) % shards;
+  // Ids are encoded for every record; into one buffer, where they fit, that costs no memory.
+  const { read, written } = encoder.encodeInto(visitor, scratch);
+  const bytes = read === visitor.length ? scratch.subarray(0, written) : encoder.encode(visitor);
+  return (murmur2(bytes) & 0x7fffffff) % shards;
 }
 
 /** Whether a visitor id is one (semantics 1.1): 1–128 bytes of well-formed UTF-8 without control characters. */
 export function isVisitorId(id: string): boolean {
+  // A UTF-16 unit is at most 3 bytes, so most ids need no counting.
+  const fits = id.length <= 42 || (id.length <= 128 && encoder.encode(id).length <= 128);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
-  return id.length > 0 && id.isWellFormed() && !/[\u0000-\u001f\u007f-\u009f]/.test(id) && encoder.encode(id).length <= 128;
+  return fits && id.length > 0 && id.isWellFormed() && !/[\u0000-\u001f\u007f-\u009f]/.test(id);
 }
 
 /** Orders texts by their UTF-8 bytes, as Redis orders members and semantics 3.4 orders visitors; UTF-16 order differs above U+FFFF. */
