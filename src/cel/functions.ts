@@ -179,6 +179,7 @@ function compileString(context: Context, node: ASTNode, of: Compiled): Compiled 
       if (typeof value !== 'number') throw wrong();
       if (type.kind === 'timestamp') return new Date(value).toISOString();
       if (type.kind === 'duration') return `${value / 1000}s`;
+      if (Math.abs(value) === Number.POSITIVE_INFINITY) return value > 0 ? '+Inf' : '-Inf';
       return String(value);
     },
   };

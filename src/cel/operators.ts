@@ -71,7 +71,7 @@ export function compileMinus(
   locals: readonly Local[],
 ): Compiled {
   const { type, run, constant } = context.compile(node.args, locals);
-  if (type.kind !== 'number' && type.kind !== 'duration' && type.kind !== 'dyn') {
+  if (type.kind !== 'number' && type.kind !== 'dyn') {
     return context.mismatch(node.args, 'what - negates', 'number', type);
   }
   if (typeof constant === 'number') return { type, run: () => -constant, constant: -constant };

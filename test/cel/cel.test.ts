@@ -1,0 +1,175 @@
+import { describe, expect, it } from 'vitest';
+import { type Cel, compileCel, compileCondition, evaluateCondition, evaluateJson } from '../../src/cel/cel.ts';
+import { CelError, type CelProblem } from '../../src/cel/errors.ts';
+import { maxMacroSteps } from '../../src/cel/macros.ts';
+import { declared, scope } from './declared.ts';
+
+function compiled(source: string): Cel {
+  const result = compileCel(source, declared);
+  if (!result.ok) throw new Error(`${source}: ${result.problems.map(({ message }) => message).join('; ')}`);
+  return result.cel;
+}
+function problemsOf(source: string): readonly CelProblem[] {
+  const result = compileCel(source, declared);
+  return result.ok ? [] : result.problems;
+}
+const resultOf = (source: string, of: object = scope) => compiled(source).evaluate(of);
+
+describe('an expression', () => {
+  it.each<[string, unknown]>([
+    ['product.id == "p_017" && cart.value > 100', true],
+    ['1 / 2', 0.5],
+    ['7 % 4', 3],
+    ['-event.seconds + 2', -10],
+    ['"a" + "b"', 'ab'],
+    ['[1, 2] + [3]', [1, 2, 3]],
+    ['event.seconds in [10, 12]', true],
+    ['"sale" in event.tags', true],
+    ['"a" in {"a": 1}', true],
+    ['{"a": [1]} == {"a": [1]}', true],
+    ['[1, 2] == [1, 2.0]', true],
+    ['event.prices[1]', 10],
+    ['{"a": 5}["a"]', 5],
+    ['cart.lines[0].price * cart.lines[0].quantity', 100],
+    ['size("👍a")', 2],
+    ['size(cart.lines)', 2],
+    ['event.tags.size()', 2],
+    ['event.query.lowerAscii().contains("tent")', true],
+    ['event.query.startsWith("Red") && !event.query.endsWith("Red")', true],
+    ['event.gift ? "yes" : "no"', 'yes'],
+    ['string(12.5) + string(true)', '12.5true'],
+    ['double("1.5") + int("-2")', -0.5],
+    ['int(2.9)', 2],
+    ['now - timestamp("2026-11-23T11:58:00Z") < duration("2m1s")', true],
+    ['now + duration("1h") > now', true],
+    ['duration("1h30m") == duration("90m")', true],
+    ['cart.lines.exists(l, l.price > 40 && l.quantity == 2)', true],
+    ['cart.lines.all(l, l.price > 40)', false],
+    ['cart.lines.exists_one(l, l.price > 40)', true],
+    ['event.prices.filter(p, p > 5).map(p, p * 2)', [20, 30]],
+    ['event.prices.map(p, p > 5, p)', [10, 15]],
+    ['cart.lines.exists(l, event.prices.exists(p, p * 10 == l.price))', true],
+    ['product.price / 10 > 30 ? 1 : 2', 1],
+  ])('%s', (source, value) => {
+    expect(resultOf(source)).toEqual(value);
+  });
+
+  it('takes an integer literal for a double, so that 1 / 2 is a half and 5 == 5.0', () => {
+    expect(resultOf('1 / 2 == 0.5 && 5 == 5.0')).toBe(true);
+  });
+
+  it('lets the side of && and || that decides alone decide, though the other one fails', () => {
+    expect(resultOf('event.results > 3 || true')).toBe(true);
+    expect(resultOf('true || event.results > 3')).toBe(true);
+    expect(resultOf('event.results > 3 && false')).toBe(false);
+    expect(resultOf('event.prices.exists(p, p == 15 || event.results > 1)')).toBe(true);
+    expect(() => resultOf('event.results > 3 || false')).toThrow(CelError);
+    expect(() => resultOf('event.results > 3 && true')).toThrow(CelError);
+    expect(() => resultOf('event.prices.all(p, p > 0 && event.results > 1)')).toThrow(CelError);
+  });
+
+  it('fails on an absent fact, says which, and can ask for it by has() or null', () => {
+    expect(() => resultOf('event.results > 3')).toThrow('event.results: is absent');
+    expect(resultOf('has(event.results)')).toBe(false);
+    expect(resultOf('has(event.results) && event.results > 3')).toBe(false);
+    expect(resultOf('event.results == null')).toBe(true);
+    expect(resultOf('event.query != null')).toBe(true);
+    expect(resultOf('has(event.results)', { ...scope, event: { results: null } })).toBe(false);
+    expect(() => resultOf('product.id == "p_017"', { ...scope, product: null })).toThrow(CelError);
+    expect(resultOf('product == null', { ...scope, product: null })).toBe(true);
+  });
+
+  it('fails on a value of another type than declared, instead of coercing it', () => {
+    expect(() => resultOf('cart.value > 100', { cart: { value: '120' } })).toThrow(CelError);
+    expect(() => resultOf('event.gift ? 1 : 2', { event: { gift: 1 } })).toThrow(CelError);
+    expect(() => resultOf('event.query + "x"', { event: { query: null } })).toThrow(CelError);
+  });
+
+  it('reads no property that an object only inherits', () => {
+    const result = compileCel('event.constructor == null', { types: { event: { kind: 'dyn' } } });
+    expect(result.ok && result.cel.evaluate({ event: {} })).toBe(true);
+  });
+
+  it('gives no number to the state that JSON has not', () => {
+    expect(() => evaluateJson(compiled('1 / 0'), scope)).toThrow('not a finite number');
+    expect(() => evaluateJson(compiled('0 / 0'), scope)).toThrow('not a finite number');
+  });
+
+  it(`stops after ${maxMacroSteps} steps of macros, nested ones together`, () => {
+    const many = (n: number) => ({ ...scope, event: { prices: Array.from({ length: n }, (_, i) => i) } });
+    const nested = compiled('event.prices.all(a, event.prices.all(b, a + b >= 0))');
+    expect(evaluateCondition(nested, many(99))).toBe(true);
+    expect(() => evaluateCondition(nested, many(101))).toThrow('more than 10000 steps');
+    expect(evaluateCondition(nested, many(99)), 'each evaluation begins anew').toBe(true);
+  });
+
+  it('names what it reads as far as it is written, without the variables of macros', () => {
+    const { reads } = compiled(
+      'cart.lines.exists(l, l.price > product.price) && has(event.results) && event.prices[0] > cart.value && now > now',
+    );
+    expect(reads).toEqual(['cart.lines', 'product.price', 'event.results', 'event.prices', 'cart.value', 'now']);
+  });
+});
+
+describe('a mistake', () => {
+  it.each<[string, Partial<CelProblem>]>([
+    ['prodct.id == "x"', { message: 'prodct is not a known name', start: 0, end: 6, nearest: 'product' }],
+    ['product.nmae == "x"', { message: 'product has no nmae', start: 8, end: 12, nearest: 'name' }],
+    ['segments.x', { message: 'segments is not known here: segments are not run by this version yet', start: 0 }],
+    ['cart.value > "100"', { message: '> cannot compare a number with a text', expected: 'number', got: 'text' }],
+    ['product.id == 5', { message: 'a text never equals a number', start: 0, end: 15 }],
+    ['5 in ["a"]', { message: 'a number never equals a text' }],
+    ['now > 5', { message: '> cannot compare a timestamp with a number' }],
+    ['now + 5', { message: '+ does not work on a timestamp and a number' }],
+    ['!cart.value', { message: 'what ! negates must be a bool, not a number', start: 1, end: 11 }],
+    ['cart.value && true', { message: 'each side of && must be a bool, not a number', start: 0, end: 10 }],
+    ['product.id.length()', { start: 11, end: 17, message: 'length() is not a function that this version has' }],
+    ['event.query.contain("x")', { nearest: 'contains' }],
+    ['event.query.matches("(a+)+")', { message: 'matches() is not a function that this version has' }],
+    ['lenght(event.tags)', { start: 0, end: 6 }],
+    ['cart.value.total', { message: 'cart.value is a number and has no fields', start: 11 }],
+    ['cart.value[0]', { message: 'cart.value is a number; only lists and maps have [ ]' }],
+    ['event.tags["a"]', { message: 'the index of a list must be a number, not a text' }],
+    ['[1, "a"]', { message: 'each element of this list must be a number, not a text', start: 4 }],
+    ['event.gift ? 1 : "a"', { message: 'both sides of : must have one type, not number and text' }],
+    ['duration("5 minutes")', { expected: 'a duration such as duration("30m") or duration("1h30m")' }],
+    ['duration(event.query)', { message: expect.stringContaining('written out') as unknown as string }],
+    ['product.id = "x"', { message: 'expected "==" (equality is written with two signs)', start: 11 }],
+    ['cart.value > 1 and true', { message: 'expected "&&"', start: 15 }],
+    ['cart.value > 1 or true', { message: 'expected "||"' }],
+    ['(cart.value > 1', { message: 'expected ")", got the end' }],
+    ['cart.value >', { message: 'expected a value, got the end' }],
+    ['', { message: 'an expression is empty' }],
+    ['9007199254740993 > 1', { message: expect.stringContaining('2^53') as unknown as string }],
+    ['5u > 1', { message: expect.stringContaining('unsigned numbers are not run') as unknown as string }],
+    ['b"x" == b"x"', { message: expect.stringContaining('bytes') as unknown as string }],
+    ['has(cart)', { message: 'has() asks for one field, as in has(event.results)' }],
+    ['event.tags.all(1, true)', {}],
+    ['event.tags.filter(t, 5)', { message: 'the condition of .filter() must be a bool, not a number' }],
+    ['event.tags.all(a, event.tags.all(b, event.tags.all(c, event.tags.all(d, true))))', { expected: 'at most 3' }],
+    ['{1: 2}', { message: 'the key of a map must be a text, written out' }],
+  ])('%s', (source, expected) => {
+    const [problem] = problemsOf(source);
+    expect(problem).toMatchObject(expected);
+    expect(problem!.end).toBeGreaterThanOrEqual(problem!.start);
+  });
+
+  it('is told with the others of the same expression, without what only follows from it', () => {
+    const messages = problemsOf('prodct.id == "x" && cart.valu > 5').map(({ message }) => message);
+    expect(messages).toEqual(['prodct is not a known name', 'cart has no valu']);
+  });
+
+  it('of a condition that is no condition says so', () => {
+    const result = compileCondition('cart.value', declared);
+    expect(!result.ok && result.problems[0]?.message).toBe('a condition must be true or false; this is a number');
+  });
+
+  it.each([
+    ['characters', `"${'x'.repeat(1_999)}" == ""`],
+    ['levels', `${'('.repeat(60)}true${')'.repeat(60)}`],
+    ['parts', `${'!'.repeat(600)}true`],
+    ['elements', `size([${Array.from({ length: 201 }, () => '1').join(',')}]) > 0`],
+  ])('is also an expression of too many %s', (_what, source) => {
+    expect(problemsOf(source)).toHaveLength(1);
+  });
+});
