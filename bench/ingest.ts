@@ -48,7 +48,12 @@ function singleBody(n: number): string {
   return JSON.stringify({ query: singleQuery, variables: { input: event(n) } });
 }
 function event(n: number) {
-  return { id: randomUUID(), type: 'product_viewed', properties: { productId: `p_${n % 977}` }, visitor: { userId: `u${(n * 7) % visitors}` } };
+  return {
+    id: randomUUID(),
+    type: 'product_viewed',
+    properties: { productId: `p_${n % 977}` },
+    visitor: { userId: `u${(n * 7) % visitors}` },
+  };
 }
 
 async function measure(
@@ -66,7 +71,8 @@ async function measure(
   const sendUntil = async (end: number) => {
     while (performance.now() < end) {
       const answer = await post(bodies[calls++ % bodies.length]!);
-      if (!answer.includes(eventsPerCall === 1 ? 'ACCEPTED' : `"accepted":${eventsPerCall}`)) throw new Error(answer.slice(0, 500));
+      if (!answer.includes(eventsPerCall === 1 ? 'ACCEPTED' : `"accepted":${eventsPerCall}`))
+        throw new Error(answer.slice(0, 500));
     }
   };
   const all = async (ms: number) => {
@@ -102,7 +108,11 @@ async function bytesAfter20Events(server: Server, key: string): Promise<number> 
   while ((await lagOf(post)) > 0) await sleep(5);
   const { DatabaseSync } = await import('node:sqlite');
   const db = new DatabaseSync(join(server.folder, 'usher.db'), { readOnly: true });
-  const row = db.prepare('select avg(length(cast(profile as blob)) + length(cast(slots as blob))) as bytes, count(*) as n from visitors').get();
+  const row = db
+    .prepare(
+      'select avg(length(cast(profile as blob)) + length(cast(slots as blob))) as bytes, count(*) as n from visitors',
+    )
+    .get();
   db.close();
   if (row?.['n'] !== perCall) throw new Error(`expected ${perCall} visitors in the state, found ${row?.['n']}`);
   return Number(row['bytes']);
@@ -110,7 +120,11 @@ async function bytesAfter20Events(server: Server, key: string): Promise<number> 
 
 export function printIngest(result: IngestResult): void {
   const whole = (value: number) => Math.round(value).toLocaleString('en');
-  console.log(`ingest on one core, trackEvents of ${perCall}: ${whole(result.batchPerSecond)} events/s, lag gone after ${whole(result.batchLagMs)} ms (aims: 15,000; 1,000 ms)`);
-  console.log(`ingest on one core, trackEvent on 64 connections: ${whole(result.singlePerSecond)} events/s, lag gone after ${whole(result.singleLagMs)} ms (aims: 4,000; 1,000 ms)`);
+  console.log(
+    `ingest on one core, trackEvents of ${perCall}: ${whole(result.batchPerSecond)} events/s, lag gone after ${whole(result.batchLagMs)} ms (aims: 15,000; 1,000 ms)`,
+  );
+  console.log(
+    `ingest on one core, trackEvent on 64 connections: ${whole(result.singlePerSecond)} events/s, lag gone after ${whole(result.singleLagMs)} ms (aims: 4,000; 1,000 ms)`,
+  );
   console.log(`state of a visitor after 20 events: ${whole(result.bytesPerVisitor)} bytes (aim: 1,500)`);
 }

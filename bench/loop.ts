@@ -93,8 +93,12 @@ async function connectFloor(server: Server): Promise<Connection> {
   );
   return {
     send: (visitor, id, n) => post(JSON.stringify({ visitor: `v${visitor}`, id, productId: `p_${n}` })),
-    onChange: (next) => (listener = next),
-    close: () => sockets.forEach((socket) => socket.terminate()),
+    onChange: (next) => {
+      listener = next;
+    },
+    close: () => {
+      for (const socket of sockets) socket.terminate();
+    },
   };
 }
 
@@ -110,7 +114,8 @@ async function connectUsher(server: Server): Promise<Connection> {
         socket.on('message', (data) => {
           const message = JSON.parse(String(data));
           if (message.type === 'connection_ack') {
-            const query = 'subscription { contentUpdates(names: ["last_look"]) { kind slots { content { data } } cause { eventId } } }';
+            const query =
+              'subscription { contentUpdates(names: ["last_look"]) { kind slots { content { data } } cause { eventId } } }';
             socket.send(JSON.stringify({ type: 'subscribe', id: '1', payload: { query } }));
           } else if (message.type === 'next') {
             const update = message.payload.data.contentUpdates;
@@ -124,15 +129,20 @@ async function connectUsher(server: Server): Promise<Connection> {
       return socket;
     }),
   );
-  const query = 'mutation($input: TrackEventInput!) { trackEvent(input: $input) { outcome { status error { code message } } } }';
+  const query =
+    'mutation($input: TrackEventInput!) { trackEvent(input: $input) { outcome { status error { code message } } } }';
   return {
     async send(visitor, id, n) {
       const variables = { input: { type: 'product_viewed', id, properties: { productId: `p_${n}` } } };
       const answer = await posts[visitor]!(JSON.stringify({ query, variables }));
       if (!answer.includes('ACCEPTED')) throw new Error(answer);
     },
-    onChange: (next) => (listener = next),
-    close: () => sockets.forEach((socket) => socket.terminate()),
+    onChange: (next) => {
+      listener = next;
+    },
+    close: () => {
+      for (const socket of sockets) socket.terminate();
+    },
   };
 }
 
@@ -141,5 +151,7 @@ export function printLoop(result: LoopResult): void {
   console.log(`loop at ${result.perSecond}/s    p50              p99`);
   console.log(`  floor           ${ms(floor.p50).padEnd(16)} ${ms(floor.p99)}`);
   console.log(`  usher           ${ms(usher.p50).padEnd(16)} ${ms(usher.p99)}`);
-  console.log(`  usher / floor   ${(usher.p50 / floor.p50).toFixed(2).padEnd(16)} ${(usher.p99 / floor.p99).toFixed(2)}    (aims: 2, 3; changes overtaken by newer ones: ${result.lost})`);
+  console.log(
+    `  usher / floor   ${(usher.p50 / floor.p50).toFixed(2).padEnd(16)} ${(usher.p99 / floor.p99).toFixed(2)}    (aims: 2, 3; changes overtaken by newer ones: ${result.lost})`,
+  );
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 const root = join(import.meta.dirname, '..');
 
 /** The server has core 0, the load core 1 (when the machine has two): neither takes time from the other. */
-export const serverCore = '0';
+const serverCore = '0';
 
 export interface Server {
   readonly port: number;
@@ -16,7 +16,11 @@ export interface Server {
 }
 
 /** Starts a program on the server's core and waits for the first line that holds a port. */
-export async function startServer(script: string, args: (folder: string) => readonly string[], portIn: RegExp): Promise<Server> {
+async function startServer(
+  script: string,
+  args: (folder: string) => readonly string[],
+  portIn: RegExp,
+): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), 'usher-bench-'));
   const child = spawn('taskset', ['-c', serverCore, process.execPath, join(root, script), ...args(folder)], {
     cwd: root,
@@ -44,7 +48,19 @@ export async function startServer(script: string, args: (folder: string) => read
 export const startUsher = () =>
   startServer(
     'src/main.ts',
-    (folder) => ['start', '--port', '0', '--data', folder, '--playbook', 'bench/playbook', '--watch', 'false', '--log-level', 'error'],
+    (folder) => [
+      'start',
+      '--port',
+      '0',
+      '--data',
+      folder,
+      '--playbook',
+      'bench/playbook',
+      '--watch',
+      'false',
+      '--log-level',
+      'warn',
+    ],
     /127\.0\.0\.1:(\d+)\/graphql/,
   );
 export const startFloor = () => startServer('bench/floor.ts', (folder) => [join(folder, 'floor.db')], /^(\d+)\n/);
@@ -57,17 +73,30 @@ async function stopChild(child: ChildProcess): Promise<void> {
 }
 
 /** POSTs JSON over kept connections; answers the body. */
-export function poster(port: number, path: string, connections: number, token?: string): (body: string) => Promise<string> {
+export function poster(
+  port: number,
+  path: string,
+  connections: number,
+  token?: string,
+): (body: string) => Promise<string> {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
-  const headers = { 'content-type': 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
+  const headers = {
+    'content-type': 'application/json',
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+  };
   return (body) =>
     new Promise((resolve, reject) => {
-      const sent = request({ port, path, method: 'POST', agent, headers: { ...headers, 'content-length': Buffer.byteLength(body) } }, (response) => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (part) => (text += part));
-        response.on('end', () => (response.statusCode === 200 ? resolve(text) : reject(new Error(`${response.statusCode} ${text}`))));
-      });
+      const sent = request(
+        { port, path, method: 'POST', agent, headers: { ...headers, 'content-length': Buffer.byteLength(body) } },
+        (response) => {
+          let text = '';
+          response.setEncoding('utf8');
+          response.on('data', (part) => (text += part));
+          response.on('end', () =>
+            response.statusCode === 200 ? resolve(text) : reject(new Error(`${response.statusCode} ${text}`)),
+          );
+        },
+      );
       sent.on('error', reject);
       sent.end(body);
     });

@@ -1,7 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { spawnSync } from 'node:child_process';
 import { ingest, printIngest } from './ingest.ts';
 import { loop, printLoop } from './loop.ts';
 
@@ -19,6 +19,9 @@ printIngest(ingestResult);
 
 if (!quick) {
   const file = join(import.meta.dirname, 'results', `${process.env['npm_package_version'] ?? 'unversioned'}.json`);
-  writeFileSync(file, `${JSON.stringify({ node: process.version, cpu: cpus()[0]?.model, loop: loopResult, ingest: ingestResult }, null, 2)}\n`);
+  writeFileSync(
+    file,
+    `${JSON.stringify({ node: process.version, cpu: cpus()[0]?.model, loop: loopResult, ingest: ingestResult }, null, 2)}\n`,
+  );
   console.log(`kept in ${file}`);
 }

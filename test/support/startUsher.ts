@@ -17,11 +17,18 @@ export interface TestUsher extends RunningUsher {
 export interface GraphQLAnswer {
   // biome-ignore lint/suspicious/noExplicitAny: tests read whatever they asked for
   readonly data: any;
-  readonly errors?: readonly { readonly message: string; readonly path?: readonly (string | number)[]; readonly extensions?: { readonly code?: string } }[];
+  readonly errors?: readonly {
+    readonly message: string;
+    readonly path?: readonly (string | number)[];
+    readonly extensions?: { readonly code?: string };
+  }[];
 }
 
 /** A whole Usher on a free port over a temporary folder; `await using` stops it and removes the folder. */
-export async function startTestUsher(overrides: Partial<Config> = {}, options: ComposeOptions = {}): Promise<TestUsher> {
+export async function startTestUsher(
+  overrides: Partial<Config> = {},
+  options: ComposeOptions = {},
+): Promise<TestUsher> {
   const folder = overrides.data ?? (await mkdtemp(join(tmpdir(), 'usher-test-')));
   const { config: defaults } = loadConfig({});
   const config: Config = { ...defaults, port: 0, watch: false, logLevel: 'silent', data: folder, ...overrides };

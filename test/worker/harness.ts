@@ -60,7 +60,9 @@ export async function openHarness() {
     /** One product view by the visitor; the outcome of its append. */
     async view(visitor: string, productId: string, id: string = randomUUID()) {
       const record = { v: 1, kind: 'event', id, visitor, type: 'product_viewed', properties: { productId } };
-      const [outcome] = await log.append([{ shard: shardOf(visitor, shards), key: visitor, value: JSON.stringify(record) }]);
+      const [outcome] = await log.append([
+        { shard: shardOf(visitor, shards), key: visitor, value: JSON.stringify(record) },
+      ]);
       return outcome!;
     },
     async visitor(id: string): Promise<Visitor | null> {

@@ -99,7 +99,14 @@ describe('worker', () => {
   it('stops a shard whose playbook it cannot load, says so, and serves the others', async () => {
     await using usher = await openHarness();
     await usher.activate();
-    const lost = { v: 1, kind: 'activate', id: 'gone', playbook: '0'.repeat(16), catalog: '1'.repeat(16), foldVersion: 1 };
+    const lost = {
+      v: 1,
+      kind: 'activate',
+      id: 'gone',
+      playbook: '0'.repeat(16),
+      catalog: '1'.repeat(16),
+      foldVersion: 1,
+    };
     await usher.log.append([{ shard: 0, key: null, value: JSON.stringify(lost) }]);
     const worker = await usher.startWorker();
     await until(() => usher.count('stopped') > 0);
