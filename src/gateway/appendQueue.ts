@@ -24,6 +24,7 @@ export class AppendQueue {
   readonly #inFlight: boolean[];
   /** Offset after the last record of each shard that this process appended. */
   readonly #ends: number[];
+  #appends = 0;
   #records = 0;
   #chars = 0;
   #scheduled = false;
@@ -80,6 +81,7 @@ export class AppendQueue {
   }
 
   #flush(): void {
+    if (this.#appends >= limits.appendsInFlight) return;
     const taken: { shard: number; waiting: Waiting }[] = [];
     for (let shard = 0; shard < this.#waiting.length && taken.length < limits.appendRecords; shard++) {
       const queue = this.#waiting[shard]!;
@@ -89,6 +91,7 @@ export class AppendQueue {
     }
     if (taken.length === 0) return;
     if (taken.length === limits.appendRecords) this.#schedule();
+    this.#appends++;
     this.#log
       .append(taken.map(({ shard, waiting }) => ({ shard, key: waiting.key, value: waiting.value })))
       // The port says that it never rejects; an adapter that does must not lose the callers' answers.
@@ -97,6 +100,7 @@ export class AppendQueue {
   }
 
   #settle(taken: readonly { shard: number; waiting: Waiting }[], outcomes: readonly AppendOutcome[]): void {
+    this.#appends--;
     for (let i = 0; i < taken.length; i++) {
       const { shard, waiting } = taken[i]!;
       const outcome = outcomes[i]!;

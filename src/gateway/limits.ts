@@ -30,6 +30,8 @@ export const limits = {
   queuedChars: 32_000_000,
   /** Records of one append call. */
   appendRecords: 2_000,
+  /** Append calls under way: one being written and one that waits, so that the log never does; more would only be smaller. */
+  appendsInFlight: 2,
   /** Records of a shard that may wait to be folded; beyond: OVERLOADED. */
   lagRecords: 20_000,
   /** What OVERLOADED asks callers to wait. */
