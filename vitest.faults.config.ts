@@ -3,6 +3,7 @@ import base from './vitest.config.ts';
 
 /** Long faults, one file at a time: they kill processes and load the machine. */
 export default defineConfig({
+  ...base,
   test: {
     ...base.test,
     include: ['test/faults/**/*.test.ts'],
