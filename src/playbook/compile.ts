@@ -264,8 +264,7 @@ class PlaybookCompiler {
       const declared = shown.get(id) ?? factsOfAnything(visitor);
       if (!shown.has(id)) {
         checkContent(named.value, declared, minorDigits, this.#report, '');
-        if (!fallbacks.has(id) && !this.#report.failed)
-          this.#report.warning(named.span, `nothing shows the content ${id}`);
+        if (!fallbacks.has(id)) this.#report.warning(named.span, `nothing shows the content ${id}`);
       }
       // What is wrong with its texts has been told where a rule shows it.
       definitions.set(id, compileContent(named, declared, minorDigits, new Report()));

@@ -39,7 +39,10 @@ export function checkEvent(type: string, raw: RawEvent, span: Span, ajv: Ajv2020
   } catch (error) {
     report.error(
       tree ?? span,
-      `not a JSON Schema: ${(error as Error).message.replace(/^strict mode: /, '').slice(0, 300)}`,
+      `not a JSON Schema: ${(error as Error).message
+        .replace(/^strict mode: /, '')
+        .split(', data/')[0]!
+        .slice(0, 300)}`,
       { expected: 'JSON Schema 2020-12' },
     );
     return null;

@@ -86,9 +86,10 @@ export class Report {
     return this.#problems.some(({ severity }) => severity === 'error');
   }
 
-  /** By file, line and column. */
+  /** By file, line and column. Errors alone, if there are any: what is left out because of them looks like a doubt too. */
   problems(): readonly Problem[] {
-    const sorted = this.#problems.toSorted(
+    const told = this.failed ? this.#problems.filter(({ severity }) => severity === 'error') : this.#problems;
+    const sorted = told.toSorted(
       (a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0) || a.line - b.line || a.column - b.column,
     );
     if (this.#beyond === 0) return sorted;

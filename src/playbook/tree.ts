@@ -58,6 +58,8 @@ export function readYaml(path: string, text: string, report: Report): Tree | nul
 }
 
 function yamlMessage(message: string): string {
+  // The parser recurses, and so ends what is nested without end.
+  if (message.includes('call stack')) return `nested deeper than ${yamlLimits.depth} levels`;
   const plain = message.replace(/\s+/g, ' ').replace(/ at line \d+, column \d+.*$/, '');
   return plain.charAt(0).toLowerCase() + plain.slice(1);
 }
@@ -84,8 +86,15 @@ function convert(node: Node | null, at: Conversion, depth: number): Tree {
   if (depth > yamlLimits.depth) return refuse(`nested deeper than ${yamlLimits.depth} levels`);
   if (node === null) return { kind: 'scalar', value: null, ...span };
   if (isAlias(node)) return refuse(`*${node.source} repeats another place`, 'the value itself, written out');
-  if ('anchor' in node && node.anchor)
-    return refuse(`&${node.anchor} names a place to repeat`, 'the value without an anchor');
+  if ('anchor' in node && node.anchor) {
+    const anchor = `&${node.anchor}`;
+    const from = Math.max(0, at.file.text.lastIndexOf(anchor, start));
+    at.ok = false;
+    at.report.error({ file: at.file, start: from, end: from + anchor.length }, `${anchor} names a place to repeat`, {
+      expected: 'the value without an anchor',
+    });
+    return { kind: 'scalar', value: null, ...span };
+  }
   if ('tag' in node && node.tag && !node.tag.startsWith('tag:yaml.org,2002:'))
     return refuse(`the tag ${node.tag} is not read`);
   if (isMap(node)) {

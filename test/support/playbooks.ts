@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs';
+import { canonicalJson } from '../../src/model/json.ts';
+import { builtInPath, compileCatalog, compilePlaybook, mainPath } from '../../src/playbook/compile.ts';
+import type { Catalog, Playbook, Product } from '../../src/playbook/playbook.ts';
+import type { Problem } from '../../src/playbook/problem.ts';
+
+const builtIn = readFileSync(new URL('../../src/playbook/builtin.yaml', import.meta.url), 'utf8');
+
+/** The text of a playbook's bundle, from the texts of its files; `format: 1` alone is the default of playbook.yaml. */
+export function playbookTextOf(files: Readonly<Record<string, string>>): string {
+  return canonicalJson({ files: { [builtInPath]: builtIn, [mainPath]: 'format: 1\n', ...files } });
+}
+
+export function compileFiles(files: Readonly<Record<string, string>>): {
+  playbook: Playbook | null;
+  problems: readonly Problem[];
+} {
+  return compilePlaybook(playbookTextOf(files));
+}
+
+/** A playbook of one file, which must compile without a problem. */
+export function playbookOf(text: string): Playbook {
+  const { playbook, problems } = compileFiles({ 'rules.yaml': text });
+  if (playbook === null)
+    throw new Error(problems.map(({ line, column, message }) => `${line}:${column} ${message}`).join('\n'));
+  return playbook;
+}
+
+/** Products by id; what is not given is made up from the id. */
+export function catalogOf(products: Readonly<Record<string, Partial<Product>>>): Catalog {
+  const full = Object.entries(products).map(([id, product]) => ({
+    id,
+    name: id,
+    category: '',
+    brand: '',
+    price: 1000,
+    image: '',
+    url: '',
+    ...product,
+  }));
+  return compileCatalog(canonicalJson({ products: full }));
+}
