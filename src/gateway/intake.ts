@@ -6,7 +6,6 @@ import type { DeviceKind } from '../model/record.ts';
 import { shardOf } from '../model/shard.ts';
 import type { Playbook } from '../playbook/playbook.ts';
 import type { AppendQueue } from './appendQueue.ts';
-import { checkJson } from './checkJson.ts';
 import { encodeCursor } from './cursor.ts';
 import { limits } from './limits.ts';
 import { parseTime } from './times.ts';
@@ -167,7 +166,7 @@ export class Intake {
         },
       );
     }
-    const found = checkJson(properties) ?? eventType.validate(properties as never)[0] ?? null;
+    const found = eventType.validate(properties as never)[0] ?? null;
     if (found === null) return null;
     const path = ['properties', ...found.path];
     return userError('EVENT_INVALID', `${path.join('.').slice(0, 300)}: ${found.message}`, { path });

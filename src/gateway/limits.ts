@@ -16,8 +16,6 @@ export const limits = {
   aliases: 15,
   /** Slot names of one call. */
   names: 50,
-  /** Nested lists and objects in an event's properties. */
-  propertiesDepth: 16,
   /** UTF-16 units of each text of an event's context. */
   contextChars: 2_048,
   sourceChars: 64,
