@@ -34,11 +34,11 @@ describe('the log of a stopped Usher, folded again into an empty state', () => {
     const random = seededRandom(7);
     const { usher: first, folder } = await startOver();
     const numbers = new Map<string, number>();
-    await sendShopping(first, random, numbers);
+    const delayed = await sendShopping(first, random, numbers, []);
     // Another owner of the same shards, another epoch; and what it folds depends on what it loads.
     await first.stop();
     const { usher: second } = await startOver(folder);
-    await sendShopping(second, random, numbers);
+    await sendShopping(second, random, numbers, delayed);
     await second.caughtUp();
     const { data } = await second.query('{ status { shards { counters } } }', {}, second.devKey!);
     await second.stop();
@@ -69,8 +69,13 @@ describeWithSample('the log of three hours of a real shop, folded again', rees46
   }, 120_000);
 });
 
-/** Twelve shoppers whose clients lose, repeat, swap and skip events, and two who only have ids. */
-async function sendShopping(usher: TestUsher, random: () => number, numbers: Map<string, number>): Promise<void> {
+/** Twelve shoppers whose clients lose, delay, repeat, swap and skip events, and two who only have ids. Answers what is delayed. */
+async function sendShopping(
+  usher: TestUsher,
+  random: () => number,
+  numbers: Map<string, number>,
+  arriving: object[],
+): Promise<object[]> {
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
   const product = () => `p_${String(1 + Math.floor(random() * 30)).padStart(3, '0')}`;
   const make = () => {
@@ -92,8 +97,9 @@ async function sendShopping(usher: TestUsher, random: () => number, numbers: Map
       properties: { orderId: randomUUID(), lines: [{ productId: product(), quantity: 1, price: 19.99 }] },
     };
   };
+  const delayed: object[] = [];
   for (let call = 0; call < 12; call++) {
-    const events: object[] = [];
+    const events: object[] = call === 0 ? [...arriving] : [];
     for (let n = 0; n < 40; n++) {
       const user = `shopper${Math.floor(random() * 14)}`;
       const numbered = !/1[23]$/.test(user);
@@ -106,7 +112,10 @@ async function sendShopping(usher: TestUsher, random: () => number, numbers: Map
         ...(numbered ? { source: `tab-of-${user}`, sequence } : {}),
       };
       const fate = random();
-      if (fate < 0.05 && numbered) continue;
+      if (fate < 0.05 && numbered) {
+        if (fate < 0.02) delayed.push(event);
+        continue;
+      }
       events.push(event);
       if (fate < 0.1) events.push(event);
       else if (fate < 0.15 && events.length > 1) events.splice(-2, 2, event, events.at(-2)!);
@@ -119,4 +128,5 @@ async function sendShopping(usher: TestUsher, random: () => number, numbers: Map
     );
     expect([errors, data?.trackEvents]).toEqual([undefined, { accepted: events.length, refused: 0 }]);
   }
+  return delayed;
 }
