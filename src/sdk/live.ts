@@ -7,6 +7,8 @@ import type { TokenSource } from './visit.ts';
 
 export const liveLimits = {
   reconnect: { firstMs: 300, maxMs: 30_000 },
+  /** A connection that lasted this long, or brought a result, worked: the next pause is the first again. */
+  steadyMs: 10_000,
   /** After this many WebSockets in a row that never opened, one try goes by Server-Sent Events. */
   socketTries: 2,
   /** Refusals of a token, one after the other, before it is final. */
@@ -114,14 +116,15 @@ export class Live {
     if (this.#closed || this.#operations.size === 0) return;
     const bySocket = typeof WebSocket !== 'undefined' && this.#unopenedSockets < liveLimits.socketTries;
     let connection: Connection | null = null;
+    let openedAt = Number.POSITIVE_INFINITY;
     const isCurrent = () => connection !== null && this.#connection === connection;
     const events: ConnectionEvents = {
       onOpen: () => {
         if (!isCurrent()) return;
         this.#open = true;
+        openedAt = performance.now();
         if (bySocket) {
           this.#unopenedSockets = 0;
-          this.#failures = 0;
         }
         for (const [id, running] of this.#operations) if (running.timer === null) this.#start(id, running);
       },
@@ -132,6 +135,8 @@ export class Live {
         if (!isCurrent()) return;
         this.#connection = null;
         this.#open = false;
+        // Not at once when it opens: a server that takes connections and then fails them must not be asked three times a second.
+        if (performance.now() - openedAt > liveLimits.steadyMs) this.#failures = 0;
         if (bySocket) this.#unopenedSockets = ending.wasOpen ? 0 : this.#unopenedSockets + 1;
         else if (!ending.wasOpen) this.#unopenedSockets = 0; // neither way works: it is the server, so sockets get their chance again
         for (const running of this.#operations.values()) running.onConnected(false);

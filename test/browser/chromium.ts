@@ -61,6 +61,7 @@ export async function openBrowser(): Promise<TestBrowser> {
         foreign.push(route.request().url());
         return route.abort();
       });
+      context.setDefaultTimeout(10_000);
       const page = await context.newPage();
       page.on('pageerror', (error) => faults.push(error.message));
       page.on('console', (message) => {

@@ -3,7 +3,7 @@ import { money, products } from '../products.ts';
 import { href } from '../route.ts';
 import { cartValue, entries, slots, token } from '../state.ts';
 
-/** The product and the sum of the demo store's rule upsell_over_100. */
+/** The product, the sum and the content of the demo store's rule upsell_over_100. */
 const productId = 'p_017';
 const over = 100;
 
@@ -15,7 +15,7 @@ export function FirstSteps() {
   const viewed = entries.value.some(
     ({ activity }) => activity.type === 'product_viewed' && activity.properties?.['productId'] === productId,
   );
-  const shown = slots.value.get('product_upsell')?.source === 'RULE';
+  const shown = slots.value.get('product_upsell')?.content.id === 'extra_warranty';
   const steps = [
     { done: cartValue.value > over || shown, words: <>Put more than {money(over)} into the cart</> },
     {

@@ -10,12 +10,14 @@ export function Slots() {
       <ul class="slots">
         {all.map((slot) => (
           <li key={`${slot.name} ${slot.version}`} class={slot.source === 'FALLBACK' ? 'slotrow' : 'slotrow chosen'}>
-            <code>{slot.name}</code>
-            <span class="shows">{slot.content.id}</span>
-            <span class={`source ${slot.source.toLowerCase()}`}>
-              {slot.source === 'FALLBACK' ? 'fallback' : slot.source.toLowerCase()}
-            </span>
-            {slot.source !== 'FALLBACK' && <span class="why">{sentenceOf(slot)}</span>}
+            <details>
+              <summary>
+                <code>{slot.name}</code>
+                <span class="shows">{slot.content.id}</span>
+                <span class="source">{slot.source.toLowerCase()}</span>
+              </summary>
+              <p class="why">{sentenceOf(slot)}</p>
+            </details>
           </li>
         ))}
       </ul>
