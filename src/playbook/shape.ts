@@ -240,7 +240,8 @@ export function mapOf<T>(
   return {
     expected,
     json: {
-      type: 'object',
+      // A section that is still empty.
+      type: ['object', 'null'],
       propertyNames: { pattern: key.source },
       additionalProperties: shape.json,
       maxProperties: max,

@@ -10,6 +10,8 @@ const settleMs = 50;
 const pollMs = 1_000;
 
 export interface PlaybookWatcher {
+  /** Resolves when the content that changes are compared with has been read. */
+  readonly ready: Promise<void>;
   close(): void;
 }
 
@@ -71,6 +73,7 @@ export function watchPlaybook(
     poll ??= setInterval(() => schedule(null), pollMs);
   }
   return {
+    ready: first,
     close() {
       closed = true;
       watcher?.close();

@@ -1,0 +1,104 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { check } from '../../src/cli/check.ts';
+import type { Command } from '../../src/cli/command.ts';
+import { describe as describeCommand } from '../../src/cli/describe.ts';
+import { schema } from '../../src/cli/schema.ts';
+import { recordedIo } from '../support/cliIo.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+let broken: string;
+beforeAll(async () => {
+  broken = await mkdtemp(join(tmpdir(), 'usher-broken-'));
+  await writeFile(join(broken, 'playbook.yaml'), 'format: 1\n');
+  const rule =
+    '  r:\n    when: product_viewed\n    if: prodct.price > 5\n    then: [{ show: { slot: s, content: a } }]\n';
+  await writeFile(
+    join(broken, 'rules.yaml'),
+    `content: { a: { type: offer } }\nslots: { s: { fallback: a } }\nrules:\n${rule}`,
+  );
+});
+afterAll(() => rm(broken, { recursive: true }));
+
+async function run(command: Command, positionals: string[], options: Record<string, string | boolean> = {}) {
+  const io = recordedIo({ cwd: root });
+  const code = await command.run({ positionals, options }, io);
+  return { code, out: io.outLines.join('\n') };
+}
+
+describe('usher check', () => {
+  it('finds no mistake in the demo store, which is what it checks unless told otherwise', async () => {
+    const { code, out } = await run(check, []);
+    expect(code).toBe(0);
+    expect(out).toMatch(
+      /^playbooks\/demo-store: no mistakes\. 12 event types, 13 rules, 5 slots, 23 contents, 60 products; version [0-9a-f]{16}$/,
+    );
+  });
+
+  it('prints the place of a mistake, the line with a mark under it, the nearest name and what was expected', async () => {
+    const { code, out } = await run(check, [broken]);
+    expect(code).toBe(1);
+    expect(out.split('\n')).toEqual([
+      `${broken}/rules.yaml:6:9: error: prodct is not a known name`,
+      '     6 |     if: prodct.price > 5',
+      '       |         ^^^^^^',
+      '         did you mean product?',
+      '         expected one of cart, device, event, now, page, product, session, traits, visitor',
+      '',
+      '1 error',
+    ]);
+  });
+
+  it('prints problems as JSON for tools', async () => {
+    const { code, out } = await run(check, [broken], { json: true });
+    expect(code).toBe(1);
+    expect(JSON.parse(out)).toMatchObject({
+      severity: 'error',
+      file: 'rules.yaml',
+      line: 6,
+      column: 9,
+      length: 6,
+      nearest: 'product',
+    });
+  });
+
+  it('says so when there is no playbook', async () => {
+    await expect(run(check, ['nowhere'])).rejects.toMatchObject({ code: 'PLAYBOOK_NOT_FOUND' });
+  });
+});
+
+describe('usher describe', () => {
+  it('reads each rule aloud', async () => {
+    const { code, out } = await run(describeCommand, ['playbooks/demo-store']);
+    expect(code).toBe(0);
+    expect(out).toContain(
+      'upsell_over_100  Upsell a warranty to full carts\n  When a visitor views a product, if the product is p_017',
+    );
+    expect(out.match(/^\w+ {2}/gm)).toHaveLength(13);
+    for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(110);
+  });
+
+  it('reads the rules of a slot, or of an event', async () => {
+    const bySlot = await run(describeCommand, [], { slot: 'search_banner' });
+    expect(bySlot.out.match(/^\w+ {2}/gm)).toEqual(['search_help  ']);
+    const byEvent = await run(describeCommand, [], { event: 'checkout_started' });
+    expect(byEvent.out.match(/^\w+ {2}/gm)).toEqual(['calm_at_the_checkout  ']);
+  });
+
+  it('does not read a playbook with mistakes', async () => {
+    await expect(run(describeCommand, [broken])).rejects.toMatchObject({ code: 'PLAYBOOK_INVALID' });
+  });
+});
+
+describe('usher schema', () => {
+  it('prints a JSON Schema', async () => {
+    const { code, out } = await run(schema, []);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({
+      $schema: 'https://json-schema.org/draft/2020-12/schema',
+      properties: { rules: {} },
+    });
+  });
+});
