@@ -60,6 +60,8 @@ export async function replayThroughKills(
       const target = Math.max(moment, answered + 100);
       while (tally.settled < target) if (await Promise.race([ended, sleep(1, false)])) break;
       await sleep(random() * 20);
+      // Right after a start the lanes come back one by one; a kill that finds none of them under way would show nothing.
+      await until(() => callsUnderWay(tally) >= 4, 5_000);
       const before = tally.brokenCalls;
       const atRow = tally.settled;
       await usher.kill();
@@ -79,6 +81,10 @@ export async function replayThroughKills(
     stop.abort(new Error('the test is over'));
     client.close();
   }
+}
+
+function callsUnderWay(tally: Tally): number {
+  return tally.calls - tally.latency.count - tally.brokenCalls - tally.unreachedCalls;
 }
 
 /** Waits for the condition, or that long: the caller asserts it. */
