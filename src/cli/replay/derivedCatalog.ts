@@ -40,5 +40,8 @@ export class DerivedCatalog {
 /** `Aqua water heater 3900821`: logs have no product names. */
 function nameOf(id: string, category: string, brand: string): string {
   const kind = (category.split('.').at(-1) || 'product').replaceAll('_', ' ');
-  return [brand, kind, id].filter(Boolean).join(' ').replace(/^./, (letter) => letter.toUpperCase());
+  return [brand, kind, id]
+    .filter(Boolean)
+    .join(' ')
+    .replace(/^./, (letter) => letter.toUpperCase());
 }
