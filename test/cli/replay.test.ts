@@ -10,7 +10,7 @@ import { startTestUsher, type TestUsher } from '../support/startUsher.ts';
 let usher: TestUsher;
 let folder: string;
 beforeAll(async () => {
-  usher = await startTestUsher();
+  usher = await startTestUsher({ secretKeys: [`${importKey}=import`] });
   folder = mkdtempSync(join(tmpdir(), 'usher-replay-'));
 });
 afterAll(async () => {
@@ -18,6 +18,7 @@ afterAll(async () => {
   await usher[Symbol.asyncDispose]();
 });
 
+const importKey = 'usk_import_0123456789abcdef';
 const here = () => ['--url', usher.url, '--key', usher.devKey!];
 const start = Date.UTC(2026, 0, 10, 8);
 
@@ -126,8 +127,10 @@ describe('usher replay of an ndjson file', () => {
     expect(io.outLines.join('\n')).toMatch(/^accepted +2$/m);
   });
 
-  it('needs a key that may import or write', async () => {
+  it('needs a key that may import, and nothing more', async () => {
     const path = fileOf('keyless.ndjson', [view('x1', 0)]);
+    expect(await runCli(['replay', path, '--finish', '--url', usher.url, '--key', importKey], recordedIo())).toBe(0);
+    expect((await visitor('x1')).counts.folded).toBe(1);
     const io = recordedIo();
     expect(await runCli(['replay', path, '--url', usher.url, '--key', 'usk_nobodys'], io)).toBe(1);
     expect(io.errLines.join('\n')).toContain('TOKEN_INVALID');
