@@ -16,19 +16,6 @@ export function parseDuration(text: string, options: { readonly days?: boolean }
   return text.startsWith('-') ? -rounded : rounded;
 }
 
-/** 5400000 → `1h30m`. */
-export function formatDuration(ms: number): string {
-  if (ms === 0) return '0s';
-  let rest = Math.abs(ms);
-  let text = '';
-  for (const unit of ['d', 'h', 'm', 's', 'ms']) {
-    const count = Math.floor(rest / unitMs[unit]!);
-    if (count > 0) text += `${count}${unit}`;
-    rest -= count * unitMs[unit]!;
-  }
-  return ms < 0 ? `-${text}` : text;
-}
-
 /** RFC 3339 with a zone, as ms since the epoch; null: it is not one, or no such day. */
 export function parseInstant(text: string): number | null {
   const match = /^(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/.exec(text);

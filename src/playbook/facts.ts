@@ -39,7 +39,7 @@ const pageType: ObjectType = {
 };
 const deviceType: ObjectType = { kind: 'object', fields: { kind: string } };
 export const sessionFields: { readonly [name: string]: CelType } = { number, startedAt: timestamp, campaign: string };
-export const visitorFields: { readonly [name: string]: CelType } = { sessions: number };
+export const visitorFields: { readonly [name: string]: CelType } = { id: string, sessions: number };
 
 /** An event type as conditions see it. */
 export interface EventFacts {

@@ -96,7 +96,7 @@ export interface Scope {
   readonly product: Json;
   /** `{id, value, lines: [{productId, quantity, price}]}`. */
   readonly cart: Json;
-  /** The traits whose path begins so, and `sessions`: how many were started, this one included. */
+  /** The traits whose path begins so, `id`, and `sessions`: how many were started, this one included. */
   readonly visitor: { readonly [name: string]: Json };
   /** `number` (1 for the first), `startedAt` (ms), `campaign` ("" for none), and the traits whose path begins so. */
   readonly session: { readonly [name: string]: Json };

@@ -66,9 +66,6 @@ export const id = (expected = idExpected): Shape<Located<string>> =>
   scalar(expected, { type: 'string', pattern: idPattern.source }, (value) =>
     typeof value === 'string' && idPattern.test(value) ? value : undefined,
   );
-export const flag: Shape<Located<boolean>> = scalar('true or false', { type: 'boolean' }, (value) =>
-  typeof value === 'boolean' ? value : undefined,
-);
 
 export function integer(min: number, max: number): Shape<Located<number>> {
   return scalar(`a whole number from ${min} to ${max}`, { type: 'integer', minimum: min, maximum: max }, (value) =>
@@ -117,8 +114,6 @@ export const instant: Shape<Located<number>> = scalar(
   { type: 'string', format: 'date-time' },
   (value) => (typeof value === 'string' ? (parseInstant(value) ?? undefined) : undefined),
 );
-/** Any JSON; what it means is found out later. */
-export const any: Shape<Tree> = { expected: 'any value', json: {}, read: (tree) => tree };
 export const anyMap: Shape<Tree> = {
   expected: 'a map',
   json: { type: 'object' },

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { canonicalJson } from '../../src/model/json.ts';
-import { builtInPath, compileCatalog, compilePlaybook, mainPath } from '../../src/playbook/compile.ts';
-import type { Catalog, Playbook, Product } from '../../src/playbook/playbook.ts';
+import { builtInPath, compilePlaybook, mainPath } from '../../src/playbook/compile.ts';
+import type { Playbook } from '../../src/playbook/playbook.ts';
 import type { Problem } from '../../src/playbook/problem.ts';
 
 const builtIn = readFileSync(new URL('../../src/playbook/builtin.yaml', import.meta.url), 'utf8');
@@ -24,19 +24,4 @@ export function playbookOf(text: string): Playbook {
   if (playbook === null)
     throw new Error(problems.map(({ line, column, message }) => `${line}:${column} ${message}`).join('\n'));
   return playbook;
-}
-
-/** Products by id; what is not given is made up from the id. */
-export function catalogOf(products: Readonly<Record<string, Partial<Product>>>): Catalog {
-  const full = Object.entries(products).map(([id, product]) => ({
-    id,
-    name: id,
-    category: '',
-    brand: '',
-    price: 1000,
-    image: '',
-    url: '',
-    ...product,
-  }));
-  return compileCatalog(canonicalJson({ products: full }));
 }
