@@ -43,7 +43,7 @@ describeInBrowser('the start page', () => {
     expect(await entry.locator('.changed', { hasText: 'product_upsell' }).locator('.why').textContent()).toMatch(
       /^Shown because you viewed p_017 with [0-9.]+ in the cart/,
     );
-    expect(await entry.locator('.stages li').count()).toBeGreaterThanOrEqual(3);
+    expect(await entry.locator('.stages li').count()).toBeGreaterThanOrEqual(4);
     expect(await entry.locator('.sum').textContent()).toMatch(/ms from click to page/);
     expect(await page.evaluate(() => (window as { notReloaded?: boolean }).notReloaded)).toBe(true);
     expect(browser.faults).toEqual([]);

@@ -44,23 +44,21 @@ function Stages({ stages, clickToPageMs }: { stages: readonly Stage[]; clickToPa
   const total = stages.reduce((sum, stage) => sum + stage.ms, 0);
   return (
     <div class="stages">
-      <ul aria-label="Time of each stage">
+      <div class="bars" aria-hidden="true">
         {stages.map((stage) => (
-          <li
-            key={stage.name}
-            style={{ flexGrow: Math.max(stage.ms / (total || 1), 0.02) }}
-            title={`${stage.name}: ${milliseconds(stage.ms)} ms`}
-          >
-            <i class="bar" />
-            <span>
-              {stage.name} <b>{milliseconds(stage.ms)}</b>
-            </span>
+          <i key={stage.name} style={{ flexGrow: Math.max(stage.ms / (total || 1), 0.02) }} />
+        ))}
+      </div>
+      <ul aria-label="Time of each stage, in milliseconds">
+        {stages.map((stage) => (
+          <li key={stage.name}>
+            {stage.name} <b>{milliseconds(stage.ms)}</b>
           </li>
         ))}
+        <li class="sum">
+          <b>{milliseconds(clickToPageMs ?? total)} ms</b> {clickToPageMs === null ? 'in Usher' : 'from click to page'}
+        </li>
       </ul>
-      <p class="sum">
-        <b>{milliseconds(clickToPageMs ?? total)} ms</b> {clickToPageMs === null ? 'in Usher' : 'from click to page'}
-      </p>
     </div>
   );
 }
