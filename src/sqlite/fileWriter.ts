@@ -45,6 +45,7 @@ export class FileWriter {
     appendedRecords: 0,
     commitTransactions: 0,
     commits: 0,
+    syncs: 0,
     checkpoints: 0,
   };
 
@@ -208,6 +209,7 @@ export class FileWriter {
     connection.markSynced.run();
     connection.db.exec('commit');
     this.#durable = this.#written;
+    this.#counters.syncs++;
   }
 
   #begin(connection: Connection, synchronous: 'full' | 'normal'): void {

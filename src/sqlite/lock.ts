@@ -1,5 +1,5 @@
-import { accessSync, constants, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { pid } from 'node:process';
 import { DatabaseSync } from 'node:sqlite';
 import { UsherError } from '../errors.ts';
@@ -13,7 +13,7 @@ import { faultOf, messageOf, openingFault } from './faults.ts';
  */
 export function lockFolder(folder: string): { release(): void } {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(resolve(folder));
     accessSync(folder, constants.W_OK);
   } catch (error) {
     throw new UsherError('DATA_UNWRITABLE', `the data folder cannot be written: ${messageOf(error)}`, { cause: error });
@@ -23,8 +23,8 @@ export function lockFolder(folder: string): { release(): void } {
   let held: DatabaseSync | null = null;
   try {
     held = new DatabaseSync(path, { timeout: 0 });
-    // Nothing is ever written under this lock, so no journal file need lie beside it.
-    held.exec('pragma journal_mode = off; begin exclusive');
+    // Nothing is ever written under this lock, so no journal need lie beside it.
+    held.exec('pragma journal_mode = memory; begin exclusive');
   } catch (error) {
     held?.close();
     if (faultOf(error) !== 'busy') throw openingFault(error, path);
@@ -52,4 +52,11 @@ function holder(pidPath: string): string {
     // The holder has not written it yet; the refusal stands without a number.
   }
   return 'another process';
+}
+
+/** Folder by folder: Node's own `recursive` never returns where making one answers ENOENT although its parent is there, as in /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  mkdirSync(path);
 }

@@ -122,6 +122,8 @@ export interface WriterCounters {
   /** Transactions of the other kind, and commits in them. */
   readonly commitTransactions: number;
   readonly commits: number;
+  /** Transactions that only made earlier ones durable. */
+  readonly syncs: number;
   readonly checkpoints: number;
 }
 

@@ -43,6 +43,7 @@ export class Writer {
     appendedRecords: 0,
     commitTransactions: 0,
     commits: 0,
+    syncs: 0,
     checkpoints: 0,
   };
 
