@@ -152,6 +152,28 @@ describe('sending rows', () => {
     expect(cameAfterMs).toBeGreaterThanOrEqual(145);
   });
 
+  it('goes on with everything as soon as one call gets through', async () => {
+    let failures = 0;
+    let backAt = 0;
+    let againAt = 0;
+    const { client } = await faultyServer((events) => {
+      if (events[0]!.source === 's-late') backAt = performance.now();
+      else if (backAt === 0) {
+        failures++;
+        return null;
+      } else againAt = performance.now();
+      return events.map(() => accepted);
+    });
+    const [early, late] = rowsOf('early', 'late');
+    const sender = new Sender(client, { ...senderLimits, inFlight: 2 }, new Tally(), new AbortController().signal);
+    await sender.offer(early!);
+    // By now it waits for at least 800 ms before the next try.
+    while (failures < 6) await new Promise((resolve) => setTimeout(resolve, 5));
+    await sender.offer(late!);
+    await sender.end();
+    expect(againAt - backAt).toBeLessThan(400);
+  });
+
   it('gives up when nothing goes forward for longer than its patience, and says what came last', async () => {
     const { client } = await faultyServer((events) => events.map(() => refused('LOG_FULL', true)));
     await expect(sendAll(client, rowsOf('a', 'b'), { patienceMs: 200 })).rejects.toMatchObject({

@@ -66,6 +66,7 @@ export class Sender {
   #ended = false;
   #wakeLanes: (() => void)[] = [];
   #wakeReader: (() => void) | null = null;
+  readonly #backingOff = new Set<() => void>();
   #lastProgressAt = performance.now();
 
   constructor(client: GraphqlClient, limits: SenderLimits, tally: Tally, signal: AbortSignal) {
@@ -156,6 +157,7 @@ export class Sender {
         this.#lastProgressAt = performance.now();
         failures = 0;
         failingSince = 0;
+        for (const wake of this.#backingOff) wake();
       }
       if (rest.length === 0) return;
       failingSince ||= startedAt;
@@ -168,7 +170,22 @@ export class Sender {
       }
       this.#tally.resent += rest.length;
       const backOff = Math.min(backOffMs.most, backOffMs.first * 2 ** failures) * (0.5 + Math.random());
-      await sleep(waitMs ?? backOff, undefined, { signal: this.#signal });
+      if (waitMs !== null) await sleep(waitMs, undefined, { signal: this.#signal });
+      else await this.#backOff(backOff);
+    }
+  }
+
+  /** Waits, but no longer than until another call got through: then the server is back, and there is no point in waiting on. */
+  async #backOff(ms: number): Promise<void> {
+    const woken = new AbortController();
+    const wake = () => woken.abort();
+    this.#backingOff.add(wake);
+    try {
+      await sleep(ms, undefined, { signal: AbortSignal.any([this.#signal, woken.signal]) });
+    } catch {
+      this.#signal.throwIfAborted();
+    } finally {
+      this.#backingOff.delete(wake);
     }
   }
 
