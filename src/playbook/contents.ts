@@ -87,7 +87,7 @@ export function scopeOfFacts(facts: readonly Fact[]): object {
     let at = scope;
     for (const part of parts) {
       const below = at[part];
-      if (below === undefined || below === null || typeof below !== 'object') at[part] = Object.create(null);
+      if (below === null || typeof below !== 'object') at[part] = Object.create(null);
       at = at[part] as Record<string, unknown>;
     }
     at[last] = value;

@@ -12,6 +12,8 @@ const pollMs = 1_000;
 export interface PlaybookWatcher {
   /** Resolves when the content that changes are compared with has been read. */
   readonly ready: Promise<void>;
+  /** How often the content has settled after the system told of a change, changed or not. */
+  readonly settled: number;
   close(): void;
 }
 
@@ -25,6 +27,7 @@ export function watchPlaybook(
   onError: (error: Error) => void = () => {},
 ): PlaybookWatcher {
   let closed = false;
+  let settled = 0;
   let known: string | null = null;
   let timer: NodeJS.Timeout | null = null;
   let watcher: FSWatcher | null = null;
@@ -40,6 +43,7 @@ export function watchPlaybook(
       schedule(now);
       return;
     }
+    settled++;
     if (known !== null && now !== known) {
       known = now;
       onChange();
@@ -74,6 +78,9 @@ export function watchPlaybook(
   }
   return {
     ready: first,
+    get settled() {
+      return settled;
+    },
     close() {
       closed = true;
       watcher?.close();

@@ -88,6 +88,9 @@ describe('an expression', () => {
   it('reads no property that an object only inherits', () => {
     const result = compileCel('event.constructor == null', { types: { event: { kind: 'dyn' } } });
     expect(result.ok && result.cel.evaluate({ event: {} })).toBe(true);
+    const fields = { constructor: { kind: 'string' } } as const;
+    const asDeclared = compileCel('event.constructor', { types: { event: { kind: 'object', fields } } });
+    expect(() => asDeclared.ok && asDeclared.cel.evaluate({ event: {} })).toThrow('is absent');
   });
 
   it('gives no number to the state that JSON has not', () => {

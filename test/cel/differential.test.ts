@@ -94,6 +94,18 @@ const generated = fc.letrec<
       join(of('string'), '.', fc.constantFrom('contains', 'startsWith', 'endsWith'), '(', of('string'), ')'),
       join('(', of('number'), ' in ', of('numbers'), ')'),
       join('(', of('string'), ' in ', of('strings'), ')'),
+      // Some elements decide, others fail.
+      join(
+        of('numbers'),
+        '.',
+        fc.constantFrom('all', 'exists'),
+        '(x, x ',
+        op,
+        ' ',
+        of('number'),
+        fc.constantFrom(' || ', ' && '),
+        'event.results > 1.0)',
+      ),
       join(of('numbers'), '.', fc.constantFrom('all', 'exists', 'exists_one'), '(x, x ', op, ' ', of('number'), ')'),
       join(of('strings'), '.', fc.constantFrom('all', 'exists'), '(s, s.contains(', of('string'), '))'),
       join('(', of('numbers'), ' == ', of('numbers'), ')'),

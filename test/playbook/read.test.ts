@@ -105,6 +105,8 @@ describe('watching a playbook', () => {
     try {
       await watcher.ready;
       await write('content.yaml', content);
+      await vi.waitFor(() => expect(watcher.settled).toBeGreaterThan(0), { timeout: 5_000 });
+      expect(onChange).not.toHaveBeenCalled();
       await write('content.yaml', '');
       await write('content.yaml', `${content}# changed\n`);
       await vi.waitFor(() => expect(onChange).toHaveBeenCalledTimes(1), { timeout: 5_000 });
