@@ -63,6 +63,30 @@ describeInBrowser('usher.js on a foreign page', () => {
     expect(await page.locator('#inside').isVisible()).toBe(true);
   });
 
+  it('brings what was done in the last moment before the page is left', async () => {
+    await using usher = await startTestUsher();
+    await using site = await foreignPage(`<!doctype html><html lang="en"><title>Plain</title>
+      <script src="${usher.url}/usher.js" data-token="dev:alice" data-auto="off"></script></html>`);
+    await using browser = await openBrowser();
+    const page = await browser.page();
+    await page.goto(site.url);
+    await page.evaluate(() => window.usher!.track('search_performed', { query: 'first' }));
+    // After this call has answered: leaving ends the script that asked for it.
+    await page.evaluate(() => {
+      setTimeout(async () => {
+        void window.usher!.track('search_performed', { query: 'in flight' });
+        await Promise.resolve();
+        await Promise.resolve();
+        void window.usher!.track('search_performed', { query: 'queued' });
+        location.href = 'about:blank';
+      });
+    });
+    await page.waitForURL('about:blank');
+    await expect
+      .poll(async () => (await usher.query('{ visitor { visitor counts { folded } } }')).data.visitor)
+      .toMatchObject({ visitor: { searches: 3, lastSearch: 'queued' }, counts: { folded: 3 } });
+  });
+
   it('makes anonymous visitors that stay who they are over a reload, and differ from each other', async () => {
     await using usher = await startTestUsher();
     await using site = await foreignPage(`<!doctype html><html lang="en"><title>Plain</title>

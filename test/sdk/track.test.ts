@@ -114,6 +114,25 @@ describe('track', () => {
     usher.close();
   });
 
+  it('tells a skipped number in the next new record, never in a copy of one that may be recorded already', async () => {
+    await using server = await scriptedServer();
+    const usher = client(server.url);
+    const done = [usher.track('no_such_type'), usher.track('page_viewed')];
+    const first = await server.next();
+    const [bad, lost] = first.events;
+    done.push(usher.track('page_viewed'));
+    const unknown = { id: lost!.id, status: 'UNKNOWN', cursor: null, error: null };
+    first.answer({ data: { trackEvents: { outcomes: [refused(bad!, 'EVENT_TYPE_UNKNOWN'), unknown] } } });
+    const second = await server.next();
+    second.accept();
+    await Promise.all(done);
+    expect(second.events.map(({ sequence, skipped }) => [sequence, skipped])).toEqual([
+      [2, undefined],
+      [3, [1]],
+    ]);
+    usher.close();
+  });
+
   it('keeps what was not accepted of a batch for the next request, and only that', async () => {
     await using server = await scriptedServer();
     const usher = client(server.url);
