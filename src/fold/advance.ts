@@ -1,6 +1,6 @@
 import { compareUtf8 } from '../model/shard.ts';
 import type { Timer, Visitor } from '../model/visitor.ts';
-import { release } from './arrival.ts';
+import { endHold } from './arrival.ts';
 import type { FoldContext } from './context.ts';
 import { fireTimer } from './firing.ts';
 import { Heap } from './heap.ts';
@@ -43,11 +43,8 @@ function fireAll(context: FoldContext, budget: number, dueOf: (visitor: Visitor)
     if (left <= 0) return null;
     left--;
     const visitor = work.visitor(due.visitor)!;
-    const after =
-      due.timer.what === 'hold'
-        ? release(context, visitor, due.timer.key[0]!)
-        : fireTimer(context, visitor, due.timer, null);
-    if (due.timer.what === 'hold') work.count('timersFired');
+    const { timer } = due;
+    const after = timer.what === 'hold' ? endHold(context, visitor, timer) : fireTimer(context, visitor, timer, null);
     work.put(due.visitor, after);
     const next = after?.historic ? dueOf(after) : null;
     if (next !== null) heap.push(next);

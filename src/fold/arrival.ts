@@ -1,12 +1,12 @@
 import { type EventRecord, formatPosition } from '../model/record.ts';
-import type { HeldEvent, Source, Visitor } from '../model/visitor.ts';
+import type { HeldEvent, Source, Timer, Visitor } from '../model/visitor.ts';
 import { counted, type FoldContext, keepFailed } from './context.ts';
 import { findsExpired, newVisitor } from './expiry.ts';
 import { hashId, withId } from './recentIds.ts';
 import type { ReadRecord, RecordNumber } from './record.ts';
 import { firstHeld, newSource, passTo, withHeld, withSkipped } from './sequence.ts';
 import { eventTime, foldEvent } from './step.ts';
-import { withoutTimer, withTimer } from './timers.ts';
+import { nameOfTimer, withoutTimer, withTimer } from './timers.ts';
 
 /**
  * Steps (2) and (3) of semantics 3.5: whether the record is a duplicate, must wait, or is folded, and what it lets go.
@@ -100,8 +100,29 @@ function hold(context: FoldContext, visitor: Visitor, source: Source, read: Read
   return order.reduce((each, { id }) => release(context, each, id), told);
 }
 
+/** A hold fires: its events fold there and then. */
+export function endHold(context: FoldContext, visitor: Visitor, timer: Timer): Visitor {
+  const { work, appendTime } = context;
+  work.count('timersFired');
+  work.note({
+    visitor: visitor.id,
+    offset: timer.setAt,
+    what: 'timer',
+    eventId: null,
+    type: nameOfTimer(timer),
+    at: timer.wallDue!,
+    appendTime,
+    receivedAt: null,
+    rules: [],
+    slots: [],
+    detail: null,
+    properties: null,
+  });
+  return release(context, visitor, timer.key[0]!);
+}
+
 /** A hold ends: all of its source's held events fold, in the order of their numbers; the gap's numbers stay missing. */
-export function release(context: FoldContext, before: Visitor, id: string): Visitor {
+function release(context: FoldContext, before: Visitor, id: string): Visitor {
   let visitor = before;
   for (let event = sourceOf(visitor, id).held[0]; event !== undefined; event = sourceOf(visitor, id).held[0]) {
     visitor = foldHeld(context, visitor, id, event);

@@ -1,14 +1,13 @@
 import { UsherError } from '../errors.ts';
 import { shardOf } from '../model/shard.ts';
-import type { Timer, Visitor } from '../model/visitor.ts';
 import { advanceHistoric } from './advance.ts';
-import { arrive, keepUnfolded, release } from './arrival.ts';
+import { arrive, endHold, keepUnfolded } from './arrival.ts';
 import type { FoldContext } from './context.ts';
 import { readsAsNew } from './expiry.ts';
 import { fireTimer } from './firing.ts';
 import type { ReadRecord } from './record.ts';
 import { touch } from './step.ts';
-import { nameOfTimer, nextDue, nextWall } from './timers.ts';
+import { nextDue, nextWall } from './timers.ts';
 import type { ShardWork } from './work.ts';
 
 /** What the fold means (docs/semantics.md). Another meaning is another version, and a rebuild (6.1). */
@@ -31,7 +30,8 @@ export function foldRecord(work: ShardWork, read: ReadRecord, budget: { readonly
   if (left === null) return 'more';
   const { record } = read;
   if (record?.kind === 'advance') {
-    if (advanceHistoric(context, Math.min(record.to, appendTime), left) === null || work.moreHistoric) return 'more';
+    const to = Math.min(record.to, appendTime);
+    if (advanceHistoric(context, to, left) === null || work.moreHistoric(to)) return 'more';
   } else if (record?.kind === 'activate') {
     if (record.foldVersion !== foldVersion) {
       const message = `the log asks for fold version ${record.foldVersion} from record ${offset} on; this Usher has version ${foldVersion}`;
@@ -76,29 +76,10 @@ function fireDue(context: FoldContext, budget: number): number | null {
     if (visitor === undefined || left <= 0) return null;
     const timer = nextWall(visitor.timers)!;
     if (timer.what === 'hold') {
-      noteHold(context, visitor, timer);
-      work.put(visitor.id, release(context, visitor, timer.key[0]!));
+      work.put(visitor.id, endHold(context, visitor, timer));
     } else {
       // First its visitor's own timers with smaller (due, id): the smallest of them fires, and the next turn looks again.
       work.put(visitor.id, fireTimer(context, visitor, nextDue(visitor.timers, timer.due!)!, null));
     }
   }
-}
-
-function noteHold({ work, appendTime }: FoldContext, visitor: Visitor, timer: Timer): void {
-  work.count('timersFired');
-  work.note({
-    visitor: visitor.id,
-    offset: timer.setAt,
-    what: 'timer',
-    eventId: null,
-    type: nameOfTimer(timer),
-    at: timer.wallDue!,
-    appendTime,
-    receivedAt: null,
-    rules: [],
-    slots: [],
-    detail: null,
-    properties: null,
-  });
 }

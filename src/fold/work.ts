@@ -224,10 +224,11 @@ export class ShardWork {
     }
   }
 
-  /** Whether the store may hold more historic visitors than are loaded. */
-  get moreHistoric(): boolean {
-    if (this.#historicHorizon === undefined) throw new Error('setHistoric must be called before an advance is folded');
-    return this.#historicHorizon !== null;
+  /** Whether the store may hold more historic visitors, with something due by then, than are loaded. */
+  moreHistoric(due: number): boolean {
+    const horizon = this.#historicHorizon;
+    if (horizon === undefined) throw new Error('setHistoric must be called before an advance is folded');
+    return horizon !== null && horizon.at <= due;
   }
 
   *historicVisitors(): Generator<Visitor> {
