@@ -19,7 +19,7 @@ export interface Kill {
 }
 
 /** Small calls, many of them under way: at any moment some append is in flight, as with a shop full of browsers. */
-const limits = { ...senderLimits, batchRows: 4, inFlight: 8, waitingRows: 500 };
+const limits = { ...senderLimits, batchRows: 8, inFlight: 8, waitingRows: 500 };
 
 /**
  * Replays the file while the process is killed at random moments, each time started again, and finishes.
