@@ -288,10 +288,13 @@ export class FileWriter {
 
   #close(): void {
     try {
-      const { db } = this.#connected();
-      db.exec('pragma wal_checkpoint(truncate)');
+      const connection = this.#connected();
+      this.#begin(connection, 'full');
+      connection.records.saveSizes();
+      connection.db.exec('commit');
+      connection.db.exec('pragma wal_checkpoint(truncate)');
     } catch {
-      // The WAL is part of the file: what is not copied now is read from it at the next start.
+      // A full disk, say. The WAL is part of the file: what is not copied now is read from it at the next start.
     }
     this.#disconnect();
   }

@@ -124,11 +124,7 @@ export class RecordTables {
       const oldest = this.#oldest(request.folded);
       if (oldest === null || removeWhile(oldest, Math.min(trimChunk, left()), () => total > request.bytes) === 0) break;
     }
-    this.#logs.forEach((log, shard) => {
-      const { low, freed } = cuts[shard]!;
-      // `counted` moves with the size, so that opening the file again adds up only what came later.
-      if (low !== log.low || log.next !== log.saved) this.#save.run(low, log.next, log.bytes - freed, shard);
-    });
+    this.#saveSizes(cuts);
     const committed = () => {
       this.#logs.forEach((log, shard) => {
         log.low = cuts[shard]!.low;
@@ -137,6 +133,19 @@ export class RecordTables {
       });
     };
     return { result: { removed, low: cuts.map((cut) => cut.low), bytes: total, more: left() <= 0 }, committed };
+  }
+
+  /** Before closing, in a transaction that the caller has begun: so that the next start need not add up anything. */
+  saveSizes(): void {
+    this.#saveSizes(this.#logs.map(({ low }) => ({ low, freed: 0 })));
+  }
+
+  /** `counted` moves with the size: opening the file adds up only what came after it. */
+  #saveSizes(cuts: readonly { readonly low: number; readonly freed: number }[]): void {
+    this.#logs.forEach((log, shard) => {
+      const { low, freed } = cuts[shard]!;
+      if (low !== log.low || log.next !== log.saved) this.#save.run(low, log.next, log.bytes - freed, shard);
+    });
   }
 
   /** The shard whose first folded record is the oldest; null: none has one. */

@@ -9,8 +9,8 @@ const compactAt = 1_024;
  */
 export class Tail {
   readonly #maxSize: number;
-  #records: LogRecord[] = [];
-  /** Only records from here on are live. */
+  #records: (LogRecord | undefined)[] = [];
+  /** Only records from here on are live; those before are undefined, so that their texts can go. */
   #head = 0;
   #size = 0;
 
@@ -37,7 +37,7 @@ export class Tail {
       size += sizeOf(this.#records[to]!);
       if (to > from && size > limit.bytes) break;
     }
-    return this.#records.slice(from, to);
+    return this.#records.slice(from, to) as LogRecord[];
   }
 
   /** Nobody will ask for records below this offset. */
@@ -53,6 +53,7 @@ export class Tail {
 
   #dropFirst(): void {
     this.#size -= sizeOf(this.#records[this.#head]!);
+    this.#records[this.#head] = undefined;
     this.#head++;
     if (this.#head === this.#records.length) {
       this.clear();

@@ -132,6 +132,26 @@ export const broadcastCases: readonly ContractCase<BroadcastSubject>[] = [
     },
   },
   {
+    name: 'brings nothing to a listener whom another one made leave, the message under way included',
+    async run({ broadcast, publish }) {
+      const leaves: (() => Promise<void>)[] = [];
+      const seen: string[] = [];
+      for (const name of ['first', 'second']) {
+        const onMessage = () => {
+          seen.push(name);
+          for (const leave of leaves) void leave();
+        };
+        leaves.push(await broadcast.subscribe(0, { onMessage, onGap: () => {} }));
+      }
+      const last = listener();
+      await broadcast.subscribe(0, last);
+      await publish(message(0, 1));
+      await publish(message(0, 2));
+      await until('both have come to the one that stayed', () => last.messages.length === 2);
+      expect(seen).toEqual(['first']);
+    },
+  },
+  {
     name: 'brings nothing after it was closed',
     async run({ broadcast, publish }) {
       const one = listener();

@@ -110,6 +110,26 @@ describe('opening the data folder', () => {
     });
   });
 
+  it('refuses a file in which a page was overwritten, though all that is read at the start is whole', async () => {
+    const file = await open();
+    const log = sqliteLog(file);
+    await log.append(Array.from({ length: 400 }, () => ({ shard: 1, key: null, value: 'x'.repeat(500) })));
+    await log.close();
+    await file.close();
+    const path = join(folder, 'usher.db');
+    const bytes = await readFile(path);
+    const inOneOfTheLeaves = Math.floor(bytes.length / 4096 / 2) * 4096;
+    bytes.fill(0xee, inOneOfTheLeaves, inOneOfTheLeaves + 64);
+    await writeFile(path, bytes);
+    await expect(open()).rejects.toMatchObject({ code: 'DATA_DAMAGED' });
+    // A file too large to be checked at the start opens, and says so when the page is read.
+    const unchecked = await open({ limits: { checkedBytes: 0 } });
+    const later = sqliteLog(unchecked);
+    const reads = await Promise.allSettled(Array.from({ length: 400 }, (_, offset) => later.readAt(1, offset)));
+    await later.close();
+    expect(reads.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'DATA_DAMAGED' } });
+  });
+
   it('refuses tables of another version', async () => {
     await (await open()).close();
     const db = new DatabaseSync(join(folder, 'usher.db'));
