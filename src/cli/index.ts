@@ -23,7 +23,10 @@ export async function runCli(words: readonly string[], io: CliIo): Promise<numbe
   }
   const command = commands.find((candidate) => candidate.name === name);
   if (command === undefined) {
-    const near = nearest(name, commands.map((candidate) => candidate.name));
+    const near = nearest(
+      name,
+      commands.map((candidate) => candidate.name),
+    );
     io.err(`usher ${name}: no such command${near === null ? '' : `; did you mean ${near}?`}\n\n${overview()}`);
     return 2;
   }
@@ -56,16 +59,24 @@ function readArgs(command: Command, words: readonly string[]): CommandArgs {
     const unknown = /Unknown option '--?([^']+)'/.exec((error as Error).message)?.[1];
     if (unknown === undefined) throw error;
     const near = nearest(unknown, Object.keys(options));
-    throw new Error(`--${unknown} is not an option${near === null ? '' : `; did you mean --${near}?`}`, { cause: error });
+    throw new Error(`--${unknown} is not an option${near === null ? '' : `; did you mean --${near}?`}`, {
+      cause: error,
+    });
   }
   const most = command.positionals.at(-1)?.rest ? Number.POSITIVE_INFINITY : command.positionals.length;
   if (parsed.positionals.length > most) {
-    throw new Error(`takes ${most === 0 ? 'no argument' : `at most ${most}`}, got ${parsed.positionals.length}: ${parsed.positionals.join(' ')}`);
+    throw new Error(
+      `takes ${most === 0 ? 'no argument' : `at most ${most}`}, got ${parsed.positionals.length}: ${parsed.positionals.join(' ')}`,
+    );
   }
-  const missing = command.positionals.find((positional, i) => positional.required && parsed.positionals[i] === undefined);
+  const missing = command.positionals.find(
+    (positional, i) => positional.required && parsed.positionals[i] === undefined,
+  );
   if (missing !== undefined) throw new Error(`expected ${missing.name}: ${missing.help}`);
   const defaults = Object.fromEntries(
-    Object.entries(command.options).flatMap(([name, { default: value }]) => (value === undefined ? [] : [[name, value]])),
+    Object.entries(command.options).flatMap(([name, { default: value }]) =>
+      value === undefined ? [] : [[name, value]],
+    ),
   );
   return { positionals: parsed.positionals, options: { ...defaults, ...(parsed.values as CommandArgs['options']) } };
 }
@@ -98,7 +109,9 @@ function valueInHelp({ value = 'VALUE', optional }: OptionDescription): string {
 }
 
 function help(command: Command): string {
-  const words = command.positionals.map(({ name, required, rest }) => `${required ? name : `[${name}]`}${rest ? ' …' : ''}`).join(' ');
+  const words = command.positionals
+    .map(({ name, required, rest }) => `${required ? name : `[${name}]`}${rest ? ' …' : ''}`)
+    .join(' ');
   const rows = [
     ...command.positionals.map(({ name, help }) => [name, help] as const),
     ...Object.entries(command.options).map(

@@ -1,16 +1,24 @@
-import { type Config, flagOf, loadConfig, type SettingName, settings } from '../config.ts';
 import { formatProblem, type RunningUsher, startUsher } from '../compose.ts';
+import { type Config, flagOf, loadConfig, type SettingName, settings } from '../config.ts';
 import type { CliIo, Command, CommandArgs, OptionDescription } from './command.ts';
 
 const configFile = 'usher.yaml';
 
 /** `--port`, `--data` …: one flag a setting, besides `--config FILE`. */
 export const settingOptions: Readonly<Record<string, OptionDescription>> = {
-  config: { type: 'string', value: 'FILE', help: `Settings file; ${configFile} in the current folder is read when it is there.` },
+  config: {
+    type: 'string',
+    value: 'FILE',
+    help: `Settings file; ${configFile} in the current folder is read when it is there.`,
+  },
   ...Object.fromEntries(
     Object.entries(settings).map(([name, setting]) => [
       flagOf(name),
-      { type: 'string', value: 'VALUE', help: `${setting.help} [${setting.default ?? 'none'}] (${setting.env})` } as const,
+      {
+        type: 'string',
+        value: 'VALUE',
+        help: `${setting.help} [${setting.default ?? 'none'}] (${setting.env})`,
+      } as const,
     ]),
   ),
 };
@@ -48,7 +56,9 @@ export const start: Command = {
     const late = Symbol('late');
     const deadline = new Promise<typeof late>((resolve) => setTimeout(resolve, config.stopDeadlineMs, late).unref());
     if ((await Promise.race([usher.stop(), deadline])) === late) {
-      io.err(`Not stopped within ${config.stopDeadlineMs} ms (stopDeadlineMs). What was accepted is in the log and is folded at the next start.`);
+      io.err(
+        `Not stopped within ${config.stopDeadlineMs} ms (stopDeadlineMs). What was accepted is in the log and is folded at the next start.`,
+      );
       return 1;
     }
     io.err('Stopped.');
