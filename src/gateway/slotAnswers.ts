@@ -77,3 +77,8 @@ export async function loadBundles(
 export function lineageOf({ view, shard }: SlotsState): string {
   return `${shard.lineage}.${view?.born ?? ''}`;
 }
+
+/** Whether versions of the two compare: also when the earlier one is of a visitor not known then, whose version was 0. */
+export function isSameLineage(earlier: string, later: string): boolean {
+  return earlier === later || (earlier.endsWith('.') && later.startsWith(earlier));
+}

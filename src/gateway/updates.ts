@@ -7,7 +7,7 @@ import type { RequestContext } from './context.ts';
 import { type Cursor, encodeCursor } from './cursor.ts';
 import { Inbox } from './inbox.ts';
 import { limits } from './limits.ts';
-import { answerSlot, lineageOf, loadBundles, type SlotAnswer } from './slotAnswers.ts';
+import { answerSlot, isSameLineage, lineageOf, loadBundles, type SlotAnswer } from './slotAnswers.ts';
 import type { SlotsState } from './slotReader.ts';
 
 export interface StageAnswer {
@@ -70,7 +70,7 @@ export function contentUpdates(
   async function toUpdate(state: SlotsState, change: VisitorChange | null): Promise<ContentUpdateAnswer | 'skip'> {
     const version = state.view?.version ?? 0;
     const lineage = lineageOf(state);
-    const sameLineage = sent !== null && sent.lineage === lineage;
+    const sameLineage = sent !== null && isSameLineage(sent.lineage, lineage);
     if (sameLineage && version <= sent!.version) return 'skip';
     const since = sameLineage ? sent!.version : -1;
     sent = { lineage, version };
