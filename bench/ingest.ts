@@ -19,7 +19,7 @@ const visitors = 5_000;
 export async function ingest(seconds: number): Promise<IngestResult> {
   const batch = await withUsher((server, key) => measure(server, key, seconds, 8, batchBody, perCall));
   const single = await withUsher((server, key) => measure(server, key, seconds, 64, singleBody, 1));
-  const bytesPerVisitor = await withUsher(bytesAfter20Events);
+  const bytesPerVisitor = await withUsher(bytesAfter20Events, 'playbooks/demo-store');
   return {
     batchPerSecond: batch.perSecond,
     batchLagMs: batch.lagMs,
@@ -29,8 +29,8 @@ export async function ingest(seconds: number): Promise<IngestResult> {
   };
 }
 
-async function withUsher<T>(run: (server: Server, key: string) => Promise<T>): Promise<T> {
-  const server = await startUsher();
+async function withUsher<T>(run: (server: Server, key: string) => Promise<T>, playbook?: string): Promise<T> {
+  const server = await startUsher(playbook);
   try {
     return await run(server, readFileSync(join(server.folder, 'dev-key'), 'utf8').trim());
   } finally {
@@ -93,17 +93,43 @@ async function lagOf(post: (body: string) => Promise<string>): Promise<number> {
   return JSON.parse(await post(JSON.stringify({ query: '{ status { lag } }' }))).data.status.lag;
 }
 
-/** Profile and slots as stored, on average over 100 visitors who sent 20 events each as the SDK does (source and sequence). */
+/** A visit to the demo store, 20 events long: looks, a search, two products into the cart, slots seen. */
+const visit = [
+  ['page_viewed', { title: 'Home' }],
+  ['slot_shown', { slot: 'home_hero', content: 'hero_seasons' }],
+  ...[3, 17, 21, 8, 40].map((n) => ['product_viewed', { productId: product(n) }]),
+  ['search_performed', { query: 'trekking tent', results: 12 }],
+  ['product_clicked', { productId: product(17), list: 'search', position: 2 }],
+  ['product_viewed', { productId: product(17) }],
+  ['cart_item_added', { productId: product(17), quantity: 1 }],
+  ['product_viewed', { productId: product(33) }],
+  ['cart_item_added', { productId: product(33), quantity: 2 }],
+  ['slot_shown', { slot: 'cart_banner', content: 'free_shipping_reached' }],
+  ['product_viewed', { productId: product(17) }],
+  ['slot_shown', { slot: 'product_upsell', content: 'extra_warranty' }],
+  ...[5, 9, 12].map((n) => ['product_viewed', { productId: product(n) }]),
+  ['time_spent', { pageViewId: 'a1b2c3d4', seconds: 30 }],
+] as const;
+function product(n: number): string {
+  return `p_${String(n).padStart(3, '0')}`;
+}
+
+/** Profile and slots as stored, on average over 100 visitors after that visit, sent as the SDK does (source, sequence, context). */
 async function bytesAfter20Events(server: Server, key: string): Promise<number> {
+  if (visit.length !== 20) throw new Error(`the visit has ${visit.length} events`);
   const post = poster(server.port, '/graphql', 1, key);
-  for (let n = 0; n < 20; n++) {
+  for (const [n, [type, properties]] of visit.entries()) {
     const events = Array.from({ length: perCall }, (_, visitor) => ({
-      ...event(n * 31 + visitor),
+      id: randomUUID(),
+      type,
+      properties,
+      context: { url: 'http://localhost:4000/product/p_017', path: '/product/p_017', page: 'product', locale: 'en-US' },
       visitor: { userId: `u${visitor}` },
       source: `${visitor}`.padStart(16, '0'),
       sequence: n + 1,
     }));
-    await post(JSON.stringify({ query: batchQuery, variables: { input: { events } } }));
+    const answer = await post(JSON.stringify({ query: batchQuery, variables: { input: { events } } }));
+    if (!answer.includes(`"accepted":${perCall}`)) throw new Error(answer.slice(0, 500));
   }
   while ((await lagOf(post)) > 0) await sleep(5);
   const { DatabaseSync } = await import('node:sqlite');

@@ -45,21 +45,12 @@ async function startServer(
   };
 }
 
-export const startUsher = () =>
+export const startUsher = (playbook = 'bench/playbook') =>
   startServer(
     'src/main.ts',
     (folder) => [
       'start',
-      '--port',
-      '0',
-      '--data',
-      folder,
-      '--playbook',
-      'bench/playbook',
-      '--watch',
-      'false',
-      '--log-level',
-      'warn',
+      ...['--port', '0', '--data', folder, '--playbook', playbook, '--watch', 'false', '--log-level', 'warn'],
     ],
     /127\.0\.0\.1:(\d+)\/graphql/,
   );
