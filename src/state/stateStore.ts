@@ -21,7 +21,10 @@ export interface StateStore {
    */
   own(shard: number, owner: string, shards: number): Promise<ShardMeta>;
   /** Profiles of visitors, with the commit id they were read under; null: not there. */
-  load(shard: number, visitors: readonly string[]): Promise<{ readonly commit: string; readonly profiles: readonly (StoredVisitor | null)[] }>;
+  load(
+    shard: number,
+    visitors: readonly string[],
+  ): Promise<{ readonly commit: string; readonly profiles: readonly (StoredVisitor | null)[] }>;
   commit(commit: Commit): Promise<CommitResult>;
   /** Visitors with `wakeAt` ≤ `upTo`, by (wakeAt, visitor's UTF-8 bytes), after the given one, at most `limit`. */
   wakeups(shard: number, query: WakeupQuery): Promise<readonly Wakeup[]>;
@@ -40,7 +43,11 @@ export interface StateStore {
   /** Removes entries whose delivery was acknowledged. Fenced by owner; false: not the owner any more. */
   drained(shard: number, owner: string, ids: readonly string[]): Promise<boolean>;
   /** Newest first. */
-  readFailed(query: { readonly shard: number; readonly before: string | null; readonly limit: number }): Promise<readonly FailedEvent[]>;
+  readFailed(query: {
+    readonly shard: number;
+    readonly before: string | null;
+    readonly limit: number;
+  }): Promise<readonly FailedEvent[]>;
 
   /** Bundles (playbooks, catalogs) by content hash; putting the same again does nothing. */
   putBundle(hash: string, text: string): Promise<void>;
