@@ -23,7 +23,7 @@ const browser = await chromium.launch({
 });
 try {
   const page = await browser.newPage({
-    viewport: { width: 1280, height: 800 },
+    viewport: { width: 1280, height: 860 },
     colorScheme: 'light',
     reducedMotion: 'reduce',
   });

@@ -39,6 +39,11 @@ export function EntryItem({ entry }: { entry: Entry }) {
   );
 }
 
+/** `log→fold` took so long: the event had then reached the fold. */
+function reached({ name }: Stage): string {
+  return `→ ${name.split('→').at(-1)}`;
+}
+
 /** The way of the event, one bar a stage, as long as its share of the whole. */
 function Stages({ stages, clickToPageMs }: { stages: readonly Stage[]; clickToPageMs: number | null }) {
   const total = stages.reduce((sum, stage) => sum + stage.ms, 0);
@@ -52,7 +57,7 @@ function Stages({ stages, clickToPageMs }: { stages: readonly Stage[]; clickToPa
       <ul aria-label="Time of each stage, in milliseconds">
         {stages.map((stage) => (
           <li key={stage.name}>
-            {stage.name} <b>{milliseconds(stage.ms)}</b>
+            {reached(stage)} <b>{milliseconds(stage.ms)}</b>
           </li>
         ))}
         <li class="sum">
