@@ -13,8 +13,8 @@ import { Bundles } from './playbook/bundles.ts';
 import type { Playbook } from './playbook/playbook.ts';
 import { type Problem, readPlaybook } from './playbook/read.ts';
 import { watchPlaybook } from './playbook/watch.ts';
-import { localBroadcast } from './push/localBroadcast.ts';
 import { Hub } from './push/hub.ts';
+import { localBroadcast } from './push/localBroadcast.ts';
 import { openSqlite } from './sqlite/sqlite.ts';
 import { sqliteStore } from './state/sqliteStore.ts';
 import type { StateStore } from './state/stateStore.ts';
@@ -114,12 +114,16 @@ async function compose(
   closers.push(() => worker.stop());
 
   const stopping = new AbortController();
-  const isActive = (meta: { active: { playbook: string; catalog: string } | null }, hashes: { playbook: string; catalog: string }) =>
-    meta.active?.playbook === hashes.playbook && meta.active.catalog === hashes.catalog;
+  const isActive = (
+    meta: { active: { playbook: string; catalog: string } | null },
+    hashes: { playbook: string; catalog: string },
+  ) => meta.active?.playbook === hashes.playbook && meta.active.catalog === hashes.catalog;
   const hashesOf = (read: typeof first) => ({ playbook: read.playbook!.version, catalog: read.catalog!.version });
   const publish = async () => {
     await worker.caughtUp(stopping.signal);
-    const behind = [...worker.states()].filter(([, { meta }]) => meta !== null && !isActive(meta, hashesOf(bundle))).map(([shard]) => shard);
+    const behind = [...worker.states()]
+      .filter(([, { meta }]) => meta !== null && !isActive(meta, hashesOf(bundle)))
+      .map(([shard]) => shard);
     if (behind.length > 0) await activate({ log, store }, bundle, behind);
     await worker.caughtUp(stopping.signal);
   };
@@ -139,6 +143,8 @@ async function compose(
     secrets,
     workerReady: () => {
       const reasons: string[] = [];
+      const { ended } = file.writer;
+      if (ended !== null) reasons.push(`nothing can be written until Usher is restarted: ${ended}`);
       for (const [shard, { meta, stopped }] of worker.states()) {
         if (stopped !== null) reasons.push(`shard ${shard} stopped: ${stopped.code}: ${stopped.message}`);
         else if (meta === null) reasons.push(`shard ${shard} is not owned yet`);
@@ -156,7 +162,10 @@ async function compose(
   const reload = async (): Promise<readonly Problem[]> => {
     const read = await readPlaybook(config.playbook);
     if (read.playbook === null || read.catalog === null) {
-      logger.error({ problems: read.problems.map(formatProblem) }, 'the playbook has mistakes; the last good one stays');
+      logger.error(
+        { problems: read.problems.map(formatProblem) },
+        'the playbook has mistakes; the last good one stays',
+      );
       return read.problems;
     }
     if (isActive({ active: hashesOf(read) }, hashesOf(bundle))) return read.problems;
@@ -168,7 +177,10 @@ async function compose(
     return read.problems;
   };
   if (config.watch) {
-    const watcher = watchPlaybook(config.playbook, () => void reload().catch((error: Error) => logger.error({ err: error }, 'reload failed')));
+    const watcher = watchPlaybook(
+      config.playbook,
+      () => void reload().catch((error: Error) => logger.error({ err: error }, 'reload failed')),
+    );
     closers.push(async () => watcher.close());
   }
   await activated;
@@ -193,11 +205,18 @@ async function compose(
   };
 }
 
-function reportShard(logger: Logger, metrics: ReturnType<typeof createMetrics>, shard: number, event: ShardEvent): void {
+function reportShard(
+  logger: Logger,
+  metrics: ReturnType<typeof createMetrics>,
+  shard: number,
+  event: ShardEvent,
+): void {
   if (event.what === 'committed') metrics.committed(event);
-  else if (event.what === 'owned') logger.debug({ shard, position: event.meta.position, epoch: event.meta.epoch }, 'shard owned');
+  else if (event.what === 'owned')
+    logger.debug({ shard, position: event.meta.position, epoch: event.meta.epoch }, 'shard owned');
   else if (event.what === 'fenced') logger.warn({ shard }, 'another process took the shard');
-  else if (event.what === 'retrying') logger.warn({ shard, err: event.error, afterMs: Math.round(event.afterMs) }, 'shard tries again');
+  else if (event.what === 'retrying')
+    logger.warn({ shard, err: event.error, afterMs: Math.round(event.afterMs) }, 'shard tries again');
   else logger.error({ shard, code: event.error.code, help: event.error.help }, event.error.message);
 }
 
@@ -219,7 +238,10 @@ function readSecrets(config: Config): { visitSecret: string; keys: readonly Secr
   const given = parseSecretKeys(config.secretKeys);
   if (config.mode === 'production') {
     if (config.secret === undefined) {
-      throw new UsherError('CONFIG_INVALID', 'secret (USHER_SECRET) is not set; production needs one of at least 32 characters');
+      throw new UsherError(
+        'CONFIG_INVALID',
+        'secret (USHER_SECRET) is not set; production needs one of at least 32 characters',
+      );
     }
     return { visitSecret: config.secret, keys: given, devKey: null };
   }

@@ -17,7 +17,15 @@ interface Setting<T> {
 
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 const yesNo = z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]);
-const list = z.union([z.array(z.string()), z.string().transform((text) => text.split(',').map((part) => part.trim()).filter(Boolean))]);
+const list = z.union([
+  z.array(z.string()),
+  z.string().transform((text) =>
+    text
+      .split(',')
+      .map((part) => part.trim())
+      .filter(Boolean),
+  ),
+]);
 
 function setting<T>(s: Setting<T>): Setting<T> {
   return s;
@@ -25,26 +33,136 @@ function setting<T>(s: Setting<T>): Setting<T> {
 
 /** Every setting. An unknown key in a file, or an unknown `USHER_…` variable, is an error that names the nearest. */
 export const settings = {
-  port: setting({ env: 'PORT', schema: whole(0, 65_535), default: 4000, help: 'TCP port of HTTP and WebSocket; 0 takes a free one.' }),
-  host: setting({ env: 'HOST', schema: z.string(), default: '127.0.0.1', help: 'Address to listen on; 0.0.0.0 for all.' }),
-  mode: setting({ env: 'USHER_MODE', schema: z.enum(['development', 'production']), default: 'development', help: 'Development has dev:NAME tokens, GraphiQL, the start page and open CORS for localhost; production has none of them.' }),
-  data: setting({ env: 'USHER_DATA', schema: z.string().min(1), default: '.usher', help: 'Folder of the SQLite file and, in development, of the generated secrets.' }),
-  playbook: setting({ env: 'USHER_PLAYBOOK', schema: z.string().min(1), default: 'playbooks/demo-store', help: 'Folder of the playbook.' }),
-  watch: setting({ env: 'USHER_WATCH', schema: yesNo, default: true, help: 'Reload the playbook when its files change; a broken one is reported and the last good one stays.' }),
-  shards: setting({ env: 'USHER_SHARDS', schema: whole(1, 1024), default: 8, help: 'Number of shards, chosen once for a data folder.' }),
-  secret: setting<string | undefined>({ env: 'USHER_SECRET', schema: z.string().min(32).optional(), default: undefined, secret: true, help: 'Signs visit tokens, at least 32 characters. Development makes one and keeps it in the data folder; production needs it.' }),
-  secretKeys: setting({ env: 'USHER_SECRET_KEYS', schema: list, default: [] as string[], secret: true, help: 'Secret keys for servers, comma-separated, each `usk_…=scope+scope` with the scopes write, read, import, operate.' }),
-  corsOrigins: setting({ env: 'USHER_CORS_ORIGINS', schema: list, default: [] as string[], help: 'Origins whose pages may call Usher. Development also allows http://localhost:* and http://127.0.0.1:*.' }),
-  visitTokenHours: setting({ env: 'USHER_VISIT_TOKEN_HOURS', schema: whole(1, 24 * 365), default: 24 * 30, unit: 'h', help: 'Life of a visit token.' }),
-  maxEventAgeHours: setting({ env: 'USHER_MAX_EVENT_AGE_HOURS', schema: whole(1, 24 * 30), default: 24, unit: 'h', help: 'Older events are refused unless imported.' }),
-  visitorRetentionDays: setting({ env: 'USHER_VISITOR_RETENTION_DAYS', schema: whole(1, 3650), default: 90, unit: 'd', help: 'A visitor without an event for this long is forgotten.' }),
-  logRetentionDays: setting({ env: 'USHER_LOG_RETENTION_DAYS', schema: whole(1, 3650), default: 30, unit: 'd', help: 'Folded records older than this are trimmed from the embedded log.' }),
-  logRetentionMb: setting({ env: 'USHER_LOG_RETENTION_MB', schema: whole(1, 1_000_000), default: 4096, unit: 'MB', help: 'Folded records beyond this size are trimmed from the embedded log, oldest first.' }),
-  slotsDeadlineMs: setting({ env: 'USHER_SLOTS_DEADLINE_MS', schema: whole(1, 10_000), default: 100, unit: 'ms', help: 'personalizedSlots answers with fallbacks after this long (plus waitMs).' }),
-  appendDeadlineMs: setting({ env: 'USHER_APPEND_DEADLINE_MS', schema: whole(10, 60_000), default: 5_000, unit: 'ms', help: 'trackEvent answers UNKNOWN after this long.' }),
-  stopDeadlineMs: setting({ env: 'USHER_STOP_DEADLINE_MS', schema: whole(100, 600_000), default: 10_000, unit: 'ms', help: 'A graceful stop that takes longer is cut off with exit code 1.' }),
-  fastLane: setting({ env: 'USHER_FAST_LANE', schema: yesNo, default: true, help: 'Answer JSON POSTs of queries and mutations straight from node:http; off: everything goes through GraphQL Yoga, with the same answers.' }),
-  logLevel: setting({ env: 'LOG_LEVEL', schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']), default: 'info', help: 'Least level that is logged.' }),
+  port: setting({
+    env: 'PORT',
+    schema: whole(0, 65_535),
+    default: 4000,
+    help: 'TCP port of HTTP and WebSocket; 0 takes a free one.',
+  }),
+  host: setting({
+    env: 'HOST',
+    schema: z.string(),
+    default: '127.0.0.1',
+    help: 'Address to listen on; 0.0.0.0 for all.',
+  }),
+  mode: setting({
+    env: 'USHER_MODE',
+    schema: z.enum(['development', 'production']),
+    default: 'development',
+    help: 'Development has dev:NAME tokens, GraphiQL, the start page and open CORS for localhost; production has none of them.',
+  }),
+  data: setting({
+    env: 'USHER_DATA',
+    schema: z.string().min(1),
+    default: '.usher',
+    help: 'Folder of the SQLite file and, in development, of the generated secrets.',
+  }),
+  playbook: setting({
+    env: 'USHER_PLAYBOOK',
+    schema: z.string().min(1),
+    default: 'playbooks/demo-store',
+    help: 'Folder of the playbook.',
+  }),
+  watch: setting({
+    env: 'USHER_WATCH',
+    schema: yesNo,
+    default: true,
+    help: 'Reload the playbook when its files change; a broken one is reported and the last good one stays.',
+  }),
+  shards: setting({
+    env: 'USHER_SHARDS',
+    schema: whole(1, 1024),
+    default: 8,
+    help: 'Number of shards, chosen once for a data folder.',
+  }),
+  secret: setting<string | undefined>({
+    env: 'USHER_SECRET',
+    schema: z.string().min(32).optional(),
+    default: undefined,
+    secret: true,
+    help: 'Signs visit tokens, at least 32 characters. Development makes one and keeps it in the data folder; production needs it.',
+  }),
+  secretKeys: setting({
+    env: 'USHER_SECRET_KEYS',
+    schema: list,
+    default: [] as string[],
+    secret: true,
+    help: 'Secret keys for servers, comma-separated, each `usk_…=scope+scope` with the scopes write, read, import, operate.',
+  }),
+  corsOrigins: setting({
+    env: 'USHER_CORS_ORIGINS',
+    schema: list,
+    default: [] as string[],
+    help: 'Origins whose pages may call Usher. Development also allows http://localhost:* and http://127.0.0.1:*.',
+  }),
+  visitTokenHours: setting({
+    env: 'USHER_VISIT_TOKEN_HOURS',
+    schema: whole(1, 24 * 365),
+    default: 24 * 30,
+    unit: 'h',
+    help: 'Life of a visit token.',
+  }),
+  maxEventAgeHours: setting({
+    env: 'USHER_MAX_EVENT_AGE_HOURS',
+    schema: whole(1, 24 * 30),
+    default: 24,
+    unit: 'h',
+    help: 'Older events are refused unless imported.',
+  }),
+  visitorRetentionDays: setting({
+    env: 'USHER_VISITOR_RETENTION_DAYS',
+    schema: whole(1, 3650),
+    default: 90,
+    unit: 'd',
+    help: 'A visitor without an event for this long is forgotten.',
+  }),
+  logRetentionDays: setting({
+    env: 'USHER_LOG_RETENTION_DAYS',
+    schema: whole(1, 3650),
+    default: 30,
+    unit: 'd',
+    help: 'Folded records older than this are trimmed from the embedded log.',
+  }),
+  logRetentionMb: setting({
+    env: 'USHER_LOG_RETENTION_MB',
+    schema: whole(1, 1_000_000),
+    default: 4096,
+    unit: 'MB',
+    help: 'Folded records beyond this size are trimmed from the embedded log, oldest first.',
+  }),
+  slotsDeadlineMs: setting({
+    env: 'USHER_SLOTS_DEADLINE_MS',
+    schema: whole(1, 10_000),
+    default: 100,
+    unit: 'ms',
+    help: 'personalizedSlots answers with fallbacks after this long (plus waitMs).',
+  }),
+  appendDeadlineMs: setting({
+    env: 'USHER_APPEND_DEADLINE_MS',
+    schema: whole(10, 60_000),
+    default: 5_000,
+    unit: 'ms',
+    help: 'trackEvent answers UNKNOWN after this long.',
+  }),
+  stopDeadlineMs: setting({
+    env: 'USHER_STOP_DEADLINE_MS',
+    schema: whole(100, 600_000),
+    default: 10_000,
+    unit: 'ms',
+    help: 'A graceful stop that takes longer is cut off with exit code 1.',
+  }),
+  fastLane: setting({
+    env: 'USHER_FAST_LANE',
+    schema: yesNo,
+    default: true,
+    help: 'Answer JSON POSTs of queries and mutations straight from node:http; off: everything goes through GraphQL Yoga, with the same answers.',
+  }),
+  logLevel: setting({
+    env: 'LOG_LEVEL',
+    schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
+    default: 'info',
+    help: 'Least level that is logged.',
+  }),
 } as const;
 
 export type SettingName = keyof typeof settings;
@@ -77,7 +195,13 @@ export function loadConfig(from: {
   }
   const variables = names.map((name) => settings[name].env);
   for (const key of Object.keys(from.env ?? {})) {
-    if (key.startsWith('USHER_') && key !== 'USHER_CONFIG' && key !== 'USHER_SAMPLES' && !key.startsWith('USHER_TEST_') && !variables.includes(key as never)) {
+    if (
+      key.startsWith('USHER_') &&
+      key !== 'USHER_CONFIG' &&
+      key !== 'USHER_SAMPLES' &&
+      !key.startsWith('USHER_TEST_') &&
+      !variables.includes(key as never)
+    ) {
       throw unknownKey(key, 'the environment', variables);
     }
   }
@@ -113,7 +237,10 @@ function readConfigFile(file: { path: string; required: boolean }): Record<strin
     text = readFileSync(file.path, 'utf8');
   } catch (error) {
     if (!file.required) return {};
-    throw new UsherError('CONFIG_INVALID', `the settings file ${file.path} cannot be read: ${(error as Error).message}`);
+    throw new UsherError(
+      'CONFIG_INVALID',
+      `the settings file ${file.path} cannot be read: ${(error as Error).message}`,
+    );
   }
   let value: unknown;
   try {
@@ -130,5 +257,8 @@ function readConfigFile(file: { path: string; required: boolean }): Record<strin
 
 function unknownKey(key: string, where: string, known: readonly string[]): UsherError {
   const near = nearest(key, known);
-  return new UsherError('CONFIG_INVALID', `${key} in ${where} is not a setting${near === null ? '' : `; did you mean ${near}?`}`);
+  return new UsherError(
+    'CONFIG_INVALID',
+    `${key} in ${where} is not a setting${near === null ? '' : `; did you mean ${near}?`}`,
+  );
 }

@@ -4,25 +4,52 @@
  */
 export const errorCatalogue = {
   // a request
-  VISIT_REQUIRED: { retryable: false, help: 'Send a visit token (mutation startVisit) or, in development, the header "Authorization: Bearer dev:alice".' },
-  TOKEN_INVALID: { retryable: false, help: 'The token was not made by this Usher, or was changed. Ask startVisit for a new one.' },
+  VISIT_REQUIRED: {
+    retryable: false,
+    help: 'Send a visit token (mutation startVisit) or, in development, the header "Authorization: Bearer dev:alice".',
+  },
+  TOKEN_INVALID: {
+    retryable: false,
+    help: 'The token was not made by this Usher, or was changed. Ask startVisit for a new one.',
+  },
   TOKEN_EXPIRED: { retryable: false, help: 'Renew it: startVisit(input: { token: … }) keeps the visitor.' },
-  FORBIDDEN: { retryable: false, help: 'This token may not do that. Only a secret key (usk_…) with the scope may name a visitor.' },
-  BAD_REQUEST: { retryable: false, help: 'The request is not GraphQL over HTTP as it should be; the message says where.' },
+  FORBIDDEN: {
+    retryable: false,
+    help: 'This token may not do that. Only a secret key (usk_…) with the scope may name a visitor.',
+  },
+  BAD_REQUEST: {
+    retryable: false,
+    help: 'The request is not GraphQL over HTTP as it should be; the message says where.',
+  },
   REQUEST_TOO_LARGE: { retryable: false, help: 'Send less at once; the limit is in the message.' },
   QUERY_TOO_LARGE: { retryable: false, help: 'Ask for less in one operation; the limit is in the message.' },
-  TOO_MANY_SUBSCRIPTIONS: { retryable: false, help: 'Close subscriptions that are not needed; the limit is in the message.' },
+  TOO_MANY_SUBSCRIPTIONS: {
+    retryable: false,
+    help: 'Close subscriptions that are not needed; the limit is in the message.',
+  },
   BAD_CURSOR: { retryable: false, help: 'Use a cursor that this Usher gave for this visitor.' },
-  INTERNAL: { retryable: true, help: 'A fault of Usher. The log of the server has the details under the id in the message.' },
+  INTERNAL: {
+    retryable: true,
+    help: 'A fault of Usher. The log of the server has the details under the id in the message.',
+  },
   // an event
   EVENT_SHAPE: { retryable: false, help: 'Give either `type` with `properties`, or `event` with exactly one member.' },
   EVENT_TYPE_UNKNOWN: { retryable: false, help: 'Use a type of the tracking plan, or add it there.' },
-  EVENT_INVALID: { retryable: false, help: 'Mend the properties as the message says; the tracking plan has their schema.' },
+  EVENT_INVALID: {
+    retryable: false,
+    help: 'Mend the properties as the message says; the tracking plan has their schema.',
+  },
   EVENT_TOO_LARGE: { retryable: false, help: 'Send fewer or shorter properties; the limit is in the message.' },
   EVENT_ID_INVALID: { retryable: false, help: 'An event id is a UUID. Leave it out and Usher makes one.' },
-  SEQUENCE_INVALID: { retryable: false, help: 'Send `source` and `sequence` (1, 2, 3 …) both or neither, and at most 16 `skipped`.' },
+  SEQUENCE_INVALID: {
+    retryable: false,
+    help: 'Send `source` and `sequence` (1, 2, 3 …) both or neither, and at most 16 `skipped`.',
+  },
   TIME_INVALID: { retryable: false, help: 'Send times as RFC 3339, for example 2026-11-23T20:15:00Z.' },
-  TOO_OLD: { retryable: false, help: 'The event happened longer ago than events are taken. Import old events with a secret key that has the scope import.' },
+  TOO_OLD: {
+    retryable: false,
+    help: 'The event happened longer ago than events are taken. Import old events with a secret key that has the scope import.',
+  },
   IMPORT_NEEDS_TIME: { retryable: false, help: 'An imported event needs `occurredAt`, `source` and `sequence`.' },
   VISITOR_INVALID: { retryable: false, help: 'A visitor id is 1 to 128 bytes of UTF-8 without control characters.' },
   BATCH_TOO_LARGE: { retryable: false, help: 'Send the events in several calls; the limit is in the message.' },
@@ -30,25 +57,64 @@ export const errorCatalogue = {
   TOO_MANY_NAMES: { retryable: false, help: 'Ask for fewer slots in one call; the limit is in the message.' },
   // the engines
   LOG_UNAVAILABLE: { retryable: true, help: 'The event was not recorded. Send it again with the same id or number.' },
-  LOG_FULL: { retryable: true, help: 'The disk is full; the event was not recorded. Free some space, then send it again.' },
-  UNKNOWN: { retryable: true, help: 'It is not known whether the event was recorded. Sending it again with the same id or number is safe.' },
-  OVERLOADED: { retryable: true, help: 'Usher takes no more at the moment. Wait as long as retryAfterMs says, then send it again.' },
+  LOG_FULL: {
+    retryable: true,
+    help: 'The disk is full; the event was not recorded. Free some space, then send it again.',
+  },
+  UNKNOWN: {
+    retryable: true,
+    help: 'It is not known whether the event was recorded. Sending it again with the same id or number is safe.',
+  },
+  OVERLOADED: {
+    retryable: true,
+    help: 'Usher takes no more at the moment. Wait as long as retryAfterMs says, then send it again.',
+  },
   STATE_UNAVAILABLE: { retryable: true, help: 'The state could not be read. Ask again.' },
-  SHUTTING_DOWN: { retryable: true, help: 'This process is stopping. Ask again: another one, or the next start, answers.' },
+  SHUTTING_DOWN: {
+    retryable: true,
+    help: 'This process is stopping. Ask again: another one, or the next start, answers.',
+  },
   // starting and running
   CONFIG_INVALID: { retryable: false, help: 'Mend the setting that the message names; docs/config.md lists them all.' },
   PORT_IN_USE: { retryable: false, help: 'Stop the other program, or start Usher with another port: --port 4001.' },
-  DATA_IN_USE: { retryable: false, help: 'Another Usher uses this folder. Stop it, or start with another one: --data DIR.' },
-  DATA_DAMAGED: { retryable: false, help: 'The database file does not read as one. Restore a copy, or move it away to start empty.' },
-  DATA_UNWRITABLE: { retryable: false, help: 'Make the folder writable for this user, or choose another one: --data DIR.' },
-  DATA_VERSION: { retryable: false, help: 'The data was written by another version of Usher. Use that version, or another folder.' },
-  SHARDS_MISMATCH: { retryable: false, help: 'The number of shards is chosen once. Start with the number that the message gives.' },
+  DATA_IN_USE: {
+    retryable: false,
+    help: 'Another Usher uses this folder. Stop it, or start with another one: --data DIR.',
+  },
+  DATA_DAMAGED: {
+    retryable: false,
+    help: 'The database file does not read as one. Restore a copy, or move it away to start empty.',
+  },
+  DATA_UNWRITABLE: {
+    retryable: false,
+    help: 'Make the folder writable for this user, or choose another one: --data DIR.',
+  },
+  DATA_VERSION: {
+    retryable: false,
+    help: 'The data was written by another version of Usher. Use that version, or another folder.',
+  },
+  SHARDS_MISMATCH: {
+    retryable: false,
+    help: 'The number of shards is chosen once. Start with the number that the message gives.',
+  },
   PLAYBOOK_INVALID: { retryable: false, help: 'Mend the lines that are listed; `usher check PATH` lists them too.' },
   PLAYBOOK_NOT_FOUND: { retryable: false, help: 'Give the folder of a playbook: --playbook PATH.' },
-  BUNDLE_MISSING: { retryable: false, help: 'The state names a playbook or catalog that it does not hold. Start with the playbook that was active.' },
-  LOG_MISMATCH: { retryable: false, help: 'State and log do not belong together. Restore the two from the same moment, or rebuild the state.' },
-  LOG_NO_LONGER_REACHES: { retryable: false, help: 'The log is trimmed past what is folded. Restore a newer copy of the state.' },
-  FOLD_VERSION: { retryable: false, help: 'The log asks for another fold version than this Usher has. Use that version, or rebuild.' },
+  BUNDLE_MISSING: {
+    retryable: false,
+    help: 'The state names a playbook or catalog that it does not hold. Start with the playbook that was active.',
+  },
+  LOG_MISMATCH: {
+    retryable: false,
+    help: 'State and log do not belong together. Restore the two from the same moment, or rebuild the state.',
+  },
+  LOG_NO_LONGER_REACHES: {
+    retryable: false,
+    help: 'The log is trimmed past what is folded. Restore a newer copy of the state.',
+  },
+  FOLD_VERSION: {
+    retryable: false,
+    help: 'The log asks for another fold version than this Usher has. Use that version, or rebuild.',
+  },
   COMMAND_FAILED: { retryable: false, help: 'See the message; `usher COMMAND --help` shows the arguments.' },
 } as const satisfies Record<string, { retryable: boolean; help: string }>;
 
@@ -72,5 +138,10 @@ export class UsherError extends Error {
 
 /** By brand, not by class: an error may come from a worker thread, where only its fields survive. */
 export function isUsherError(error: unknown): error is UsherError {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && Object.hasOwn(errorCatalogue, error.code);
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    Object.hasOwn(errorCatalogue, error.code)
+  );
 }

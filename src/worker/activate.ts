@@ -27,7 +27,8 @@ export async function activate(
     })),
   );
   outcomes.forEach((outcome, i) => {
-    if (!outcome.ok) throw new UsherError('LOG_UNAVAILABLE', `shard ${shards[i]} did not take the activation: ${outcome.message}`);
+    if (!outcome.ok)
+      throw new UsherError('LOG_UNAVAILABLE', `shard ${shards[i]} did not take the activation: ${outcome.message}`);
   });
   return { playbook, catalog };
 }

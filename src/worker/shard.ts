@@ -46,13 +46,25 @@ export const workerLimits: WorkerLimits = {
 
 export type ShardEvent =
   | { readonly what: 'owned'; readonly meta: ShardMeta }
-  | { readonly what: 'committed'; readonly meta: ShardMeta; readonly visitors: number; readonly foldMs: number; readonly commitMs: number }
+  | {
+      readonly what: 'committed';
+      readonly meta: ShardMeta;
+      readonly visitors: number;
+      readonly foldMs: number;
+      readonly commitMs: number;
+    }
   | { readonly what: 'fenced' }
   | { readonly what: 'retrying'; readonly error: Error; readonly afterMs: number }
   | { readonly what: 'stopped'; readonly error: UsherError };
 
 /** Reasons that no retry mends: the shard stands still and says so until someone acts. */
-const finalCodes = new Set(['BUNDLE_MISSING', 'FOLD_VERSION', 'LOG_MISMATCH', 'LOG_NO_LONGER_REACHES', 'SHARDS_MISMATCH']);
+const finalCodes = new Set([
+  'BUNDLE_MISSING',
+  'FOLD_VERSION',
+  'LOG_MISMATCH',
+  'LOG_NO_LONGER_REACHES',
+  'SHARDS_MISMATCH',
+]);
 const retryMs = { first: 50, most: 5_000 };
 /** The longest wait for records; a stop or a due timer ends it earlier. */
 const idleWaitMs = 1_000;
@@ -101,6 +113,8 @@ class ShardLoop {
     await checkLog(feed.shard, meta, services.log);
     if (meta.active !== null) await services.bundles.load(meta.active.playbook, meta.active.catalog);
     await feed.open(meta.position);
+    // Also a shard that stays idle must be trimmed.
+    feed.folded(meta.position);
     services.report(feed.shard, { what: 'owned', meta });
     return new ShardLoop(feed, services, meta);
   }
@@ -159,6 +173,8 @@ class ShardLoop {
     for (const read of reads) {
       while (foldRecord(this.#work, read, { timers: limits.timers }) === 'more') {
         await this.#commit();
+        // An advance goes through all visitors of the shard; it stands alone, so what it is done with may go.
+        if (reads.length === 1) this.#work.evict(limits.cachedVisitors);
         await this.#loadTimers([read]);
       }
       this.#bytes += read.bytes;
@@ -187,7 +203,7 @@ class ShardLoop {
     const query = { by: 'wall', upTo, after: null, limit: limits.timers } as const;
     const wall = await store.wakeups(shard, query);
     await this.#load(wall.map((wakeup) => wakeup.visitor));
-    this.#work.setWakeups(wall, horizonOf(wall, limits.timers));
+    this.#work.setWakeups(wall, horizonOf(wall, limits.timers), upTo);
     if (first?.kind === 'advance') {
       const historic = await store.wakeups(shard, { ...query, by: 'historic', upTo: Math.min(first.to, upTo) });
       await this.#load(historic.map((wakeup) => wakeup.visitor));

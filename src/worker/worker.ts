@@ -1,6 +1,6 @@
+import type { UsherError } from '../errors.ts';
 import type { EventLog, LogMembership, ShardFeed } from '../log/eventLog.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
-import type { UsherError } from '../errors.ts';
 import { type ShardEvent, type ShardServices, serveShard } from './shard.ts';
 
 /** What this process knows of a shard it was given. */
