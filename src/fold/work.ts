@@ -60,6 +60,7 @@ export class ShardWork {
   #activity: Activity[] = [];
   /** Undefined: the caller has not said which stored wakeups there are. */
   #horizon: KnownWakeup | null | undefined;
+  #knownUpTo = 0;
   #historicHorizon: KnownWakeup | null | undefined;
 
   /** @throws UsherError BUNDLE_MISSING when the meta names active bundles that are not given */
@@ -130,12 +131,13 @@ export class ShardWork {
   }
 
   /**
-   * Stored wakeups up to T of the records to be folded, in order. Their visitors must be loaded before folding; from then on
-   * their timers are known from their states, so only the horizon is kept: the last wakeup of a full page, after which there
-   * may be more; null: there are none.
+   * Stored wakeups with `at` ≤ `upTo`, in order. Their visitors must be loaded before folding; from then on their timers are known
+   * from their states, so only two things are kept: the horizon, which is the last wakeup of a full page, after which there
+   * may be more (null: there are none), and `upTo`: a record whose T is beyond it is answered `more`.
    */
-  setWakeups(_known: readonly KnownWakeup[], horizon: KnownWakeup | null): void {
+  setWakeups(_known: readonly KnownWakeup[], horizon: KnownWakeup | null, upTo: number): void {
     this.#horizon = horizon;
+    this.#knownUpTo = upTo;
   }
 
   /** The same by historicDue, for an advance. */
@@ -211,11 +213,15 @@ export class ShardWork {
     for (;;) {
       const top = this.#wakeups.peek();
       if (top === undefined || top.at > appendTime) {
-        return horizon === null || horizon.at > appendTime ? null : undefined;
+        const isKnown = horizon === null ? appendTime <= this.#knownUpTo : horizon.at > appendTime;
+        return isKnown ? null : undefined;
       }
       const entry = this.#cache.get(top.visitor);
       const wakeAt = entry === undefined || entry.state === null ? null : wakeAtOf(entry.state);
-      if (wakeAt === top.at) return horizon !== null && compareWakeups(top, horizon) > 0 ? undefined : entry!.state;
+      if (wakeAt === top.at) {
+        const isKnown = horizon === null ? top.at <= this.#knownUpTo : compareWakeups(top, horizon) <= 0;
+        return isKnown ? entry!.state : undefined;
+      }
       this.#wakeups.pop();
       if (entry !== undefined && entry.queuedAt === top.at) {
         entry.queuedAt = Number.POSITIVE_INFINITY;

@@ -174,7 +174,7 @@ class ShardLoop {
       while (foldRecord(this.#work, read, { timers: limits.timers }) === 'more') {
         await this.#commit();
         // An advance goes through all visitors of the shard; it stands alone, so what it is done with may go.
-        if (reads.length === 1) this.#work.evict(limits.cachedVisitors);
+        if (read.record?.kind === 'advance') this.#work.evict(limits.cachedVisitors);
         await this.#loadTimers([read]);
       }
       this.#bytes += read.bytes;

@@ -143,7 +143,7 @@ export class FoldShard {
     const upTo = reads.reduce((most, { log }) => Math.max(most, log.stamp), this.meta.appendTime);
     const wall = this.#page((stored) => stored.wakeAt, upTo);
     for (const { visitor } of wall.known) this.#load(visitor);
-    this.#work.setWakeups(wall.known, wall.horizon);
+    this.#work.setWakeups(wall.known, wall.horizon, upTo);
     const historic = this.#page((stored) => stored.historicDue, upTo);
     for (const { visitor } of historic.known) this.#load(visitor);
     this.#work.setHistoric(historic.known, historic.horizon);
