@@ -70,6 +70,10 @@ export const errorCatalogue = {
     help: 'Usher takes no more at the moment. Wait as long as retryAfterMs says, then send it again.',
   },
   STATE_UNAVAILABLE: { retryable: true, help: 'The state could not be read. Ask again.' },
+  COMMIT_TOO_LARGE: {
+    retryable: false,
+    help: 'A fault of Usher: a commit must be cut before it is this large. Report it with the message.',
+  },
   SHUTTING_DOWN: {
     retryable: true,
     help: 'This process is stopping. Ask again: another one, or the next start, answers.',
@@ -83,7 +87,7 @@ export const errorCatalogue = {
   },
   DATA_DAMAGED: {
     retryable: false,
-    help: 'The database file does not read as one. Restore a copy, or move it away to start empty.',
+    help: 'The database file, or a key of Redis, does not read as what it must be. Restore a copy, or move it away to start empty.',
   },
   DATA_UNWRITABLE: {
     retryable: false,
@@ -92,6 +96,10 @@ export const errorCatalogue = {
   DATA_VERSION: {
     retryable: false,
     help: 'The data was written by another version of Usher. Use that version, or another folder.',
+  },
+  REDIS_UNSUITABLE: {
+    retryable: false,
+    help: 'Usher needs Redis 7 or later with maxmemory-policy noeviction; the message says what this one has.',
   },
   SHARDS_MISMATCH: {
     retryable: false,
@@ -106,6 +114,10 @@ export const errorCatalogue = {
   LOG_MISMATCH: {
     retryable: false,
     help: 'State and log do not belong together. Restore the two from the same moment, or rebuild the state.',
+  },
+  LOG_TOPIC_UNSUITABLE: {
+    retryable: false,
+    help: "Set the topic of the log as the message says, with Kafka's own tools.",
   },
   LOG_NO_LONGER_REACHES: {
     retryable: false,

@@ -68,4 +68,9 @@ export interface ShardFeed {
   wake(): void;
   /** Everything below is in the state: what the log may trim, and what Kafka's committed offsets trail. */
   folded(offset: number): void;
+  /**
+   * Resolves when the log has confirmed, after this call, that the shard is still this member's, or when the feed ends. Who was fenced
+   * waits for it before owning again (semantics 4.2). Absent where a shard is never shared.
+   */
+  confirmed?(): Promise<void>;
 }

@@ -1,0 +1,98 @@
+import kafkajs, { type Admin } from 'kafkajs';
+import { UsherError } from '../errors.ts';
+import type { KafkaClient } from './client.ts';
+import { messageOf } from './link.ts';
+
+const { ConfigResourceTypes } = kafkajs;
+
+/** How the log's topic is made, and what it must be at least when it is there. */
+export interface TopicOptions {
+  readonly topic: string;
+  readonly shards: number;
+  readonly replication: number;
+  readonly minInsyncReplicas: number;
+  /** How long records are kept, ms; -1: for ever. What is trimmed can no longer be folded again (semantics 4.7). */
+  readonly retentionMs: number;
+}
+
+const settingsToCheck = ['message.timestamp.type', 'min.insync.replicas', 'cleanup.policy'];
+
+/**
+ * Makes the topic if it is not there, and checks it.
+ * @throws UsherError SHARDS_MISMATCH, LOG_TOPIC_UNSUITABLE, LOG_UNAVAILABLE
+ */
+export async function ensureTopic(client: KafkaClient, options: TopicOptions): Promise<void> {
+  const admin = client.kafka.admin();
+  try {
+    await admin.connect();
+    await create(admin, options);
+    await checkPartitions(admin, options);
+    await checkSettings(admin, options);
+  } catch (error) {
+    if (error instanceof UsherError) throw error;
+    throw new UsherError('LOG_UNAVAILABLE', `topic ${options.topic} could not be made or read: ${messageOf(error)}`, {
+      cause: error,
+    });
+  } finally {
+    await admin.disconnect().catch(() => {});
+    client.cut();
+  }
+}
+
+async function create(admin: Admin, options: TopicOptions): Promise<void> {
+  const { topic, shards, replication, minInsyncReplicas, retentionMs } = options;
+  if ((await admin.listTopics()).includes(topic)) return;
+  // False: another process was first. Then its topic is checked like any.
+  await admin.createTopics({
+    waitForLeaders: true,
+    topics: [
+      {
+        topic,
+        numPartitions: shards,
+        replicationFactor: replication,
+        configEntries: [
+          { name: 'message.timestamp.type', value: 'LogAppendTime' },
+          { name: 'min.insync.replicas', value: String(minInsyncReplicas) },
+          { name: 'cleanup.policy', value: 'delete' },
+          { name: 'retention.ms', value: String(retentionMs) },
+        ],
+      },
+    ],
+  });
+}
+
+async function checkPartitions(admin: Admin, { topic, shards, replication }: TopicOptions): Promise<void> {
+  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+  const partitions = topics[0]?.partitions ?? [];
+  if (partitions.length !== shards) {
+    throw new UsherError(
+      'SHARDS_MISMATCH',
+      `topic ${topic} has ${partitions.length} partitions, and this Usher was started with ${shards} shards`,
+    );
+  }
+  const weakest = Math.min(...partitions.map(({ replicas }) => replicas.length));
+  if (weakest < replication) throw unsuitable(topic, 'replication', weakest, `at least ${replication}`);
+}
+
+async function checkSettings(admin: Admin, { topic, minInsyncReplicas }: TopicOptions): Promise<void> {
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configNames: settingsToCheck }],
+  });
+  const values = new Map(
+    resources[0]?.configEntries.map(({ configName, configValue }) => [configName, configValue] as const),
+  );
+  const stamps = values.get('message.timestamp.type');
+  // The fold's time is the log's (semantics 3.1): with CreateTime it would be each gateway's own clock.
+  if (stamps !== 'LogAppendTime') throw unsuitable(topic, 'message.timestamp.type', stamps, 'LogAppendTime');
+  const insync = Number(values.get('min.insync.replicas'));
+  if (!(insync >= minInsyncReplicas)) {
+    throw unsuitable(topic, 'min.insync.replicas', insync, `at least ${minInsyncReplicas}`);
+  }
+  const cleanup = values.get('cleanup.policy');
+  if (cleanup !== 'delete') throw unsuitable(topic, 'cleanup.policy', cleanup, 'delete');
+}
+
+function unsuitable(topic: string, setting: string, is: unknown, wanted: string): UsherError {
+  return new UsherError('LOG_TOPIC_UNSUITABLE', `topic ${topic}: ${setting} is ${is}, and must be ${wanted}`);
+}

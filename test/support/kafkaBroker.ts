@@ -1,0 +1,80 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import kafkajs, { type Admin } from 'kafkajs';
+import { kafkaAnswers, kafkaNeeds, startKafka, stopKafka } from '../../scripts/engines/kafka.ts';
+import { enginePorts } from '../../scripts/engines/ports.ts';
+import { guardTimers } from '../../src/kafka/timerGuard.ts';
+
+export interface TestBroker {
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+/** A broker of the test's own, which may be stopped and started again. */
+export interface OwnBroker extends TestBroker {
+  stop(signal: NodeJS.Signals): Promise<void>;
+  start(): Promise<void>;
+}
+
+/** Why this machine cannot run what needs Kafka; null: it can. With CI=true that is a failure, not a reason to skip. */
+export async function whyNoKafka(): Promise<string | null> {
+  const needs = kafkaNeeds();
+  if (needs === null || (await kafkaAnswers(`127.0.0.1:${enginePorts.kafka}`))) return null;
+  if (process.env['CI'] === 'true') throw new Error(`CI must run these tests: ${needs}`);
+  return needs;
+}
+
+/** The broker of `npm run engines` if it is up, else one for this file. */
+export async function testBroker(): Promise<TestBroker> {
+  const address = `127.0.0.1:${enginePorts.kafka}`;
+  return (await kafkaAnswers(address)) ? { address, close: async () => {} } : ownBroker();
+}
+
+export async function ownBroker(): Promise<OwnBroker> {
+  const folder = mkdtempSync(join(tmpdir(), 'usher-kafka-'));
+  const [port, controllerPort] = await freePorts();
+  const start = async () => void (await startKafka({ folder, port, controllerPort }));
+  const stop = async (signal: NodeJS.Signals) => void (await stopKafka(folder, signal));
+  await start();
+  return {
+    address: `127.0.0.1:${port}`,
+    start,
+    stop,
+    async close() {
+      await stop('SIGKILL');
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePorts(): Promise<[number, number]> {
+  const servers = [createServer(), createServer()];
+  const ports = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((resolve) =>
+          server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port)),
+        ),
+    ),
+  );
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports as [number, number];
+}
+
+/** Does something with Kafka's own tools, as an operator or another program would. */
+export async function asAdmin<Answer>(address: string, work: (admin: Admin) => Promise<Answer>): Promise<Answer> {
+  guardTimers();
+  const { Kafka, logLevel } = kafkajs;
+  const admin = new Kafka({ brokers: [address], clientId: 'test', logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  try {
+    return await work(admin);
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+/** No two tests share a topic, also not with those of an earlier run. */
+export const freshTopic = () => `test.${crypto.randomUUID()}`;
