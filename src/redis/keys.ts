@@ -1,0 +1,50 @@
+import { tagsOf } from './tags.ts';
+
+/** The generation: another number of shards makes the next one (semantics 1.2). */
+const prefix = 'usher:g1:';
+
+/** N, written once by whoever comes first. */
+export const shardsKey = `${prefix}shards`;
+
+export function bundleKey(hash: string): string {
+  return `${prefix}bundle:${hash}`;
+}
+
+/** The keys of one shard. All carry its tag, so one script may use them together on a cluster too. */
+export interface ShardKeys {
+  /** String: ShardMeta as JSON. */
+  readonly meta: string;
+  /** Sorted sets: member visitor; score wakeAt, or historicDue. */
+  readonly timers: string;
+  readonly historic: string;
+  /** Stream: id `<offset + 1>-<n>`, because 0-0 is no stream id; fields topic, key, value. */
+  readonly outbox: string;
+  /** Hash: position → FailedEvent as JSON. */
+  readonly failed: string;
+  /** Sorted set: member position, score the number of its writing. */
+  readonly failedOrder: string;
+  /** Channel of the shard's commits. */
+  readonly changes: string;
+  /** String, before the visitor's id: the profile. */
+  readonly profiles: string;
+  /** String, before the visitor's id: the slots. */
+  readonly slots: string;
+}
+
+/** @returns the keys by shard */
+export function keysOf(shards: number): readonly ShardKeys[] {
+  return tagsOf(shards).map((tag) => {
+    const of = (name: string) => `${prefix}{${tag}}:${name}`;
+    return {
+      meta: of('meta'),
+      timers: of('timers'),
+      historic: of('historic'),
+      outbox: of('outbox'),
+      failed: of('failed'),
+      failedOrder: of('failed:order'),
+      changes: of('changes'),
+      profiles: of('v:'),
+      slots: of('s:'),
+    };
+  });
+}

@@ -1,0 +1,243 @@
+import { randomBytes } from 'node:crypto';
+import { UsherError } from '../errors.ts';
+import type { Commit, FailedEvent, OutboxEntry } from '../model/commit.ts';
+import { noCounts, type ShardMeta } from '../model/shardMeta.ts';
+import { commitArguments, streamId, toOutboxEntry } from '../redis/commitArguments.ts';
+import type { RedisConnection } from '../redis/connection.ts';
+import { stateFault } from '../redis/faults.ts';
+import { bundleKey, type ShardKeys } from '../redis/keys.ts';
+import { scripts } from '../redis/scripts.ts';
+import { VisitorList } from '../redis/visitorList.ts';
+import type { CommitResult, SlotsRead, StateStore, StoredVisitor, Wakeup, WakeupQuery } from './stateStore.ts';
+
+/**
+ * The state in Redis. What belongs to one moment is one command: a commit and taking a shard are one script each, visitors are read
+ * with the meta of their shard by one MGET. A Redis that was emptied, or went back in time, is not noticed here: `own` then makes the
+ * shard anew, or finds an earlier position, and the worker folds the log from there.
+ */
+export function redisStore(redis: RedisConnection): StateStore {
+  return new RedisStore(redis);
+}
+
+const randomId = () => randomBytes(16).toString('hex');
+
+class RedisStore implements StateStore {
+  readonly #redis: RedisConnection;
+  readonly #list: VisitorList;
+  /** The last meta read of each shard, so that an unchanged one is not parsed again. */
+  readonly #metas: { text: string; meta: ShardMeta }[] = [];
+
+  constructor(redis: RedisConnection) {
+    this.#redis = redis;
+    this.#list = new VisitorList(redis);
+  }
+
+  async own(shard: number, owner: string, shards: number): Promise<ShardMeta> {
+    const { settings, limits } = this.#redis;
+    if (shards !== settings.shards) {
+      throw new UsherError(
+        'SHARDS_MISMATCH',
+        `the state was made with ${settings.shards} shards, the log has ${shards}`,
+      );
+    }
+    return this.#ask(`shard ${shard} could not be taken`, async () => {
+      // Again at every turn: whoever emptied Redis has removed N too.
+      await this.#redis.registerShards(shards);
+      const { meta: key } = this.#keys(shard);
+      const commit = randomId();
+      for (let tries = 0; tries < limits.ownTries; tries++) {
+        const found = this.#metaOf(shard, await this.#redis.client.get(key));
+        const next: ShardMeta =
+          found === null ? newShard(shard, shards, owner, commit) : { ...found, owner, epoch: found.epoch + 1, commit };
+        const answer = await this.#redis.run(scripts.own, [key], [found?.commit ?? '', commit, JSON.stringify(next)]);
+        if (answer === 'DONE') return next;
+      }
+      throw new Error(`${limits.ownTries} others took it or committed in the meantime`);
+    });
+  }
+
+  async commit(commit: Commit): Promise<CommitResult> {
+    const { shard } = commit.meta;
+    const { keys, args } = commitArguments(commit, this.#keys(shard), this.#redis);
+    return this.#ask(
+      `a commit of shard ${shard} was not answered`,
+      async () => (await this.#redis.run(scripts.commit, keys, args)) as CommitResult,
+    );
+  }
+
+  async load(
+    shard: number,
+    visitors: readonly string[],
+  ): Promise<{ readonly commit: string; readonly profiles: readonly (StoredVisitor | null)[] }> {
+    const { readVisitors } = this.#redis.limits;
+    if (visitors.length > readVisitors) {
+      throw new UsherError('INTERNAL', `at most ${readVisitors} visitors are loaded at once, not ${visitors.length}`);
+    }
+    const keys = this.#keys(shard);
+    const names = visitors.flatMap((visitor) => [keys.profiles + visitor, keys.slots + visitor]);
+    const [meta, ...texts] = await this.#ask(`visitors of shard ${shard} could not be read`, () =>
+      this.#redis.client.mget(keys.meta, ...names),
+    );
+    return {
+      commit: this.#metaOf(shard, meta)?.commit ?? '',
+      profiles: visitors.map((_, i) => storedVisitor(texts[i * 2], texts[i * 2 + 1])),
+    };
+  }
+
+  async readProfile(shard: number, visitor: string): Promise<StoredVisitor | null> {
+    return (await this.load(shard, [visitor])).profiles[0] ?? null;
+  }
+
+  async readSlots(
+    keys: readonly { readonly shard: number; readonly visitor: string }[],
+  ): Promise<readonly SlotsRead[]> {
+    const answers = new Array<SlotsRead>(keys.length);
+    const ofShard = Map.groupBy(keys.keys(), (i) => keys[i]!.shard);
+    const { readVisitors } = this.#redis.limits;
+    const reads: Promise<void>[] = [];
+    for (const [shard, places] of ofShard) {
+      for (let from = 0; from < places.length; from += readVisitors) {
+        reads.push(this.#readSlotsOf(shard, places.slice(from, from + readVisitors), keys, answers));
+      }
+    }
+    await Promise.all(reads);
+    return answers;
+  }
+
+  async #readSlotsOf(
+    shard: number,
+    places: readonly number[],
+    keys: readonly { readonly visitor: string }[],
+    answers: SlotsRead[],
+  ): Promise<void> {
+    const { meta: metaKey, slots } = this.#keys(shard);
+    const [meta, ...texts] = await this.#ask(`slots of shard ${shard} could not be read`, () =>
+      this.#redis.client.mget(metaKey, ...places.map((i) => slots + keys[i]!.visitor)),
+    );
+    const read = this.#metaOf(shard, meta);
+    places.forEach((i, n) => {
+      answers[i] = { meta: read, slots: texts[n] ?? null };
+    });
+  }
+
+  async readMeta(shard: number): Promise<ShardMeta | null> {
+    return this.#ask(`the meta of shard ${shard} could not be read`, async () =>
+      this.#metaOf(shard, await this.#redis.client.get(this.#keys(shard).meta)),
+    );
+  }
+
+  async wakeups(shard: number, query: WakeupQuery): Promise<readonly Wakeup[]> {
+    const { timers, historic } = this.#keys(shard);
+    const after = query.after === null ? [] : [query.after.at, query.after.visitor];
+    const pairs = (await this.#ask(`timers of shard ${shard} could not be read`, () =>
+      this.#redis.run(
+        scripts.wakeups,
+        [query.by === 'wall' ? timers : historic],
+        [query.upTo, this.#page(query.limit), ...after],
+      ),
+    )) as string[];
+    const found: Wakeup[] = [];
+    for (let i = 0; i < pairs.length; i += 2) found.push({ at: Number(pairs[i + 1]), visitor: pairs[i]! });
+    return found;
+  }
+
+  async nextWakeup(shard: number): Promise<number | null> {
+    const [, at] = await this.#ask(`timers of shard ${shard} could not be read`, () =>
+      this.#redis.client.zrange(this.#keys(shard).timers, 0, '0', 'WITHSCORES'),
+    );
+    return at === undefined ? null : Number(at);
+  }
+
+  async listVisitors(shard: number, after: string | null, limit: number): Promise<readonly string[]> {
+    return this.#ask(`visitors of shard ${shard} could not be read`, () => this.#list.page(shard, after, limit));
+  }
+
+  async readOutbox(shard: number, after: string | null, limit: number): Promise<readonly OutboxEntry[]> {
+    const from = after === null ? '-' : `(${streamId(after)}`;
+    const entries = await this.#ask(`the outbox of shard ${shard} could not be read`, () =>
+      this.#redis.client.xrange(this.#keys(shard).outbox, from, '+', 'COUNT', this.#page(limit)),
+    );
+    return entries.map(toOutboxEntry);
+  }
+
+  async drained(shard: number, owner: string, ids: readonly string[]): Promise<boolean> {
+    const { meta, outbox } = this.#keys(shard);
+    const answer = await this.#ask(`the outbox of shard ${shard} could not be changed`, () =>
+      this.#redis.run(scripts.drained, [meta, outbox], [owner, ...ids.map(streamId)]),
+    );
+    return answer === 1;
+  }
+
+  async readFailed(query: {
+    readonly shard: number;
+    readonly before: string | null;
+    readonly limit: number;
+  }): Promise<readonly FailedEvent[]> {
+    const { shard, before, limit } = query;
+    const { failed, failedOrder } = this.#keys(shard);
+    const texts = (await this.#ask(`failed events of shard ${shard} could not be read`, () =>
+      this.#redis.run(scripts.failed, [failed, failedOrder], [this.#page(limit), before ?? '']),
+    )) as string[];
+    return texts.map((text) => JSON.parse(text) as FailedEvent);
+  }
+
+  async putBundle(hash: string, text: string): Promise<void> {
+    await this.#ask(`bundle ${hash} could not be written`, () => this.#redis.client.set(bundleKey(hash), text, 'NX'));
+  }
+
+  async readBundle(hash: string): Promise<string | null> {
+    return this.#ask(`bundle ${hash} could not be read`, () => this.#redis.client.get(bundleKey(hash)));
+  }
+
+  /** The connection is closed by whoever opened it. */
+  async close(): Promise<void> {}
+
+  #keys(shard: number): ShardKeys {
+    const keys = this.#redis.keys[shard];
+    if (keys === undefined)
+      throw new UsherError('INTERNAL', `there is no shard ${shard} of ${this.#redis.keys.length}`);
+    return keys;
+  }
+
+  #page(limit: number): number {
+    return Math.min(limit, this.#redis.limits.pageRows);
+  }
+
+  #metaOf(shard: number, text: string | null | undefined): ShardMeta | null {
+    if (text === null || text === undefined) return null;
+    const last = this.#metas[shard];
+    if (last?.text === text) return last.meta;
+    const meta = JSON.parse(text) as ShardMeta;
+    this.#metas[shard] = { text, meta };
+    return meta;
+  }
+
+  async #ask<T>(what: string, ask: () => Promise<T>): Promise<T> {
+    try {
+      return await ask();
+    } catch (error) {
+      throw stateFault(error, what);
+    }
+  }
+}
+
+function newShard(shard: number, shards: number, owner: string, commit: string): ShardMeta {
+  return {
+    shard,
+    shards,
+    owner,
+    epoch: 1,
+    lineage: randomId(),
+    commit,
+    position: 0,
+    outputs: 0,
+    appendTime: 0,
+    active: null,
+    lastId: null,
+    counters: noCounts,
+  };
+}
+
+function storedVisitor(profile: string | null | undefined, slots: string | null | undefined): StoredVisitor | null {
+  return profile === null || profile === undefined ? null : { profile, slots: slots ?? '' };
+}
