@@ -8,8 +8,6 @@ export interface RedisLimits {
   readonly messageBytes: number;
   /** Keys read by one command; more are refused where one moment is promised, else split. */
   readonly readVisitors: number;
-  /** Rows of one page: wake-ups, outbox entries, failed events. A larger page is cut to this. */
-  readonly pageRows: number;
   /** Visitors kept of one walk through a shard's keys, so that the next page needs no walk of its own. */
   readonly listedVisitors: number;
   /** Keys that one step of such a walk looks at. */
@@ -34,7 +32,6 @@ export const redisLimits: RedisLimits = {
   commitBytes: 512_000,
   messageBytes: 512_000,
   readVisitors: 2_000,
-  pageRows: 5_000,
   listedVisitors: 100_000,
   scanKeys: 1_000,
   failedEvents: 1_000,

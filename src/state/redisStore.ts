@@ -130,11 +130,7 @@ class RedisStore implements StateStore {
     const { timers, historic } = this.#keys(shard);
     const after = query.after === null ? [] : [query.after.at, query.after.visitor];
     const pairs = (await this.#ask(`timers of shard ${shard} could not be read`, () =>
-      this.#redis.run(
-        scripts.wakeups,
-        [query.by === 'wall' ? timers : historic],
-        [query.upTo, this.#page(query.limit), ...after],
-      ),
+      this.#redis.run(scripts.wakeups, [query.by === 'wall' ? timers : historic], [query.upTo, query.limit, ...after]),
     )) as string[];
     const found: Wakeup[] = [];
     for (let i = 0; i < pairs.length; i += 2) found.push({ at: Number(pairs[i + 1]), visitor: pairs[i]! });
@@ -155,7 +151,7 @@ class RedisStore implements StateStore {
   async readOutbox(shard: number, after: string | null, limit: number): Promise<readonly OutboxEntry[]> {
     const from = after === null ? '-' : `(${streamId(after)}`;
     const entries = await this.#ask(`the outbox of shard ${shard} could not be read`, () =>
-      this.#redis.client.xrange(this.#keys(shard).outbox, from, '+', 'COUNT', this.#page(limit)),
+      this.#redis.client.xrange(this.#keys(shard).outbox, from, '+', 'COUNT', limit),
     );
     return entries.map(toOutboxEntry);
   }
@@ -176,7 +172,7 @@ class RedisStore implements StateStore {
     const { shard, before, limit } = query;
     const { failed, failedOrder } = this.#keys(shard);
     const texts = (await this.#ask(`failed events of shard ${shard} could not be read`, () =>
-      this.#redis.run(scripts.failed, [failed, failedOrder], [this.#page(limit), before ?? '']),
+      this.#redis.run(scripts.failed, [failed, failedOrder], [limit, before ?? '']),
     )) as string[];
     return texts.map((text) => JSON.parse(text) as FailedEvent);
   }
@@ -197,10 +193,6 @@ class RedisStore implements StateStore {
     if (keys === undefined)
       throw new UsherError('INTERNAL', `there is no shard ${shard} of ${this.#redis.keys.length}`);
     return keys;
-  }
-
-  #page(limit: number): number {
-    return Math.min(limit, this.#redis.limits.pageRows);
   }
 
   #metaOf(shard: number, text: string | null | undefined): ShardMeta | null {

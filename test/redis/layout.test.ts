@@ -166,14 +166,16 @@ describe.skipIf(!hasRedisServer)('the state in Redis, as it lies there', () => {
     const names = Array.from({ length: 50 }, (_, n) => `u:${String(n).padStart(2, '0')}`);
     const meta = await store.own(1, 'owner', shards);
     expect(await store.commit(commitAfter(meta, { visitors: names.map((name) => write(name, 'x')) }))).toBe('DONE');
-    const found: string[] = [];
-    for (
-      let page = await store.listVisitors(1, null, 3);
-      page.length > 0;
-      page = await store.listVisitors(1, found.at(-1)!, 3)
-    )
-      found.push(...page);
-    expect(found).toEqual(names);
+    for (const limit of [3, 7, 20, 100]) {
+      const found: string[] = [];
+      let page: readonly string[];
+      do {
+        page = await store.listVisitors(1, found.at(-1) ?? null, limit);
+        found.push(...page);
+        // Whoever reads pages takes a short one for the last.
+      } while (page.length === limit);
+      expect(found).toEqual(names);
+    }
   });
 });
 

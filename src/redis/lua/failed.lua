@@ -10,5 +10,5 @@ if ARGV[2] ~= '' then
   first = rank + 1
 end
 local positions = redis.call('ZREVRANGE', KEYS[2], first, first + tonumber(ARGV[1]) - 1)
-if #positions == 0 then return {} end
-return redis.call('HMGET', KEYS[1], unpack(positions))
+for i, position in ipairs(positions) do positions[i] = redis.call('HGET', KEYS[1], position) end
+return positions
