@@ -13,11 +13,15 @@ const limit = { maxOutputLength: unpackedBytesMost };
 const readGzip = promisify(gunzip);
 const readZstd = promisify(zstdDecompress);
 
+let registered = false;
+
 /**
  * Teaches kafkajs to read what other producers may write: it knows gzip alone, and a batch in another codec ends the consumer for good.
  * We write none of them.
  */
 export function registerCodecs(): void {
+  if (registered) return;
+  registered = true;
   const readers = {
     [CompressionTypes.GZIP]: (bytes: Buffer) => readGzip(bytes, limit),
     [CompressionTypes.Snappy]: async (bytes: Buffer) => readSnappy(bytes, unpackedBytesMost),

@@ -61,8 +61,9 @@ export class Member implements FeedHost {
   /** Gives the shards back, tells Kafka how far they are folded, and leaves. */
   async leave(): Promise<void> {
     if (this.#left.signal.aborted) return this.#running;
+    const folded = new Map(this.#folded);
     this.#revokeAll();
-    await within(timings.leaveMs / 2, () => this.#commit()).catch(() => {});
+    await within(timings.leaveMs / 2, () => this.#commit(folded)).catch(() => {});
     this.#left.abort();
     await this.#running;
   }
@@ -234,8 +235,8 @@ export class Member implements FeedHost {
     };
   }
 
-  async #commit(): Promise<void> {
-    const changed = [...this.#folded].filter(([shard, offset]) => this.#committed.get(shard) !== offset);
+  async #commit(folded: ReadonlyMap<number, number> = this.#folded): Promise<void> {
+    const changed = [...folded].filter(([shard, offset]) => this.#committed.get(shard) !== offset);
     if (changed.length === 0 || this.#session === null) return;
     const { topic } = this.#options;
     await this.#session.consumer.commitOffsets(

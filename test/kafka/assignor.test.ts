@@ -1,0 +1,67 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { type Holder, shareShards } from '../../src/kafka/assignor.ts';
+
+const shardsOf = (shared: ReadonlyMap<string, readonly number[]>) => [...shared.values()].flat().sort((a, b) => a - b);
+const all = (shards: number) => Array.from({ length: shards }, (_, shard) => shard);
+const holdersOf = (shared: ReadonlyMap<string, readonly number[]>): Holder[] =>
+  [...shared].map(([id, holds]) => ({ id, holds }));
+const moved = (before: readonly Holder[], after: ReadonlyMap<string, readonly number[]>) =>
+  before.flatMap(({ id, holds }) => holds.filter((shard) => !after.get(id)?.includes(shard))).length;
+
+it('gives every shard to one member, and no member more than one more than another, whatever they claim', () => {
+  const member = fc.record({ id: fc.uuid(), holds: fc.array(fc.integer({ min: -2, max: 70 }), { maxLength: 70 }) });
+  const members = fc.uniqueArray(member, { minLength: 1, maxLength: 9, selector: ({ id }) => id });
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 64 }), members, (shards, holders) => {
+      const shared = shareShards(shards, holders);
+      expect(shardsOf(shared)).toEqual(all(shards));
+      const counts = holders.map(({ id }) => shared.get(id)!.length);
+      expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+    }),
+  );
+});
+
+it('says the same to whoever computes it', () => {
+  const holders = [
+    { id: 'b', holds: [1, 2, 3] },
+    { id: 'a', holds: [3, 4] },
+    { id: 'c', holds: [] },
+  ];
+  expect(shareShards(8, holders.toReversed())).toEqual(shareShards(8, holders));
+});
+
+it('moves nothing when nobody comes or goes', () => {
+  const holders = holdersOf(
+    shareShards(10, [
+      { id: 'a', holds: [] },
+      { id: 'b', holds: [] },
+      { id: 'c', holds: [] },
+    ]),
+  );
+  expect(moved(holders, shareShards(10, holders))).toBe(0);
+});
+
+it('moves to a member that comes only what becomes its share', () => {
+  const holders = holdersOf(
+    shareShards(64, [
+      { id: 'a', holds: [] },
+      { id: 'b', holds: [] },
+    ]),
+  );
+  const shared = shareShards(64, [...holders, { id: 'c', holds: [] }]);
+  expect(shared.get('c')).toHaveLength(21);
+  expect(moved(holders, shared)).toBe(21);
+});
+
+it('leaves to those who stay what they had when a member goes', () => {
+  const [first, ...rest] = holdersOf(
+    shareShards(64, [
+      { id: 'a', holds: [] },
+      { id: 'b', holds: [] },
+      { id: 'c', holds: [] },
+    ]),
+  );
+  expect(first!.holds.length).toBeGreaterThan(20);
+  expect(moved(rest, shareShards(64, rest))).toBe(0);
+});
