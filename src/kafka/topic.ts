@@ -19,18 +19,27 @@ const settingsToCheck = ['message.timestamp.type', 'min.insync.replicas', 'clean
 
 /**
  * Makes the topic if it is not there, and checks it.
- * @throws UsherError SHARDS_MISMATCH, LOG_TOPIC_UNSUITABLE, LOG_UNAVAILABLE
+ * @throws UsherError CONFIG_INVALID, SHARDS_MISMATCH, LOG_TOPIC_UNSUITABLE, LOG_UNAVAILABLE
  */
 export async function ensureTopic(client: KafkaClient, options: TopicOptions): Promise<void> {
+  const { topic, replication, minInsyncReplicas } = options;
+  // Kafka 4 takes the smaller of the two without a word, which would be less than what was asked for.
+  if (minInsyncReplicas > replication) {
+    throw new UsherError(
+      'CONFIG_INVALID',
+      `minInsyncReplicas is ${minInsyncReplicas}, more than the ${replication} copies`,
+    );
+  }
   const admin = client.kafka.admin();
   try {
     await admin.connect();
     await create(admin, options);
-    await checkPartitions(admin, options);
+    const copies = await checkPartitions(admin, options);
     await checkSettings(admin, options);
+    if (copies < replication) throw unsuitable(topic, 'replication', copies, `at least ${replication}`);
   } catch (error) {
     if (error instanceof UsherError) throw error;
-    throw new UsherError('LOG_UNAVAILABLE', `topic ${options.topic} could not be made or read: ${messageOf(error)}`, {
+    throw new UsherError('LOG_UNAVAILABLE', `topic ${topic} could not be made or read: ${messageOf(error)}`, {
       cause: error,
     });
   } finally {
@@ -61,7 +70,8 @@ async function create(admin: Admin, options: TopicOptions): Promise<void> {
   });
 }
 
-async function checkPartitions(admin: Admin, { topic, shards, replication }: TopicOptions): Promise<void> {
+/** How many copies the least copied partition has. */
+async function checkPartitions(admin: Admin, { topic, shards }: TopicOptions): Promise<number> {
   const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
   const partitions = topics[0]?.partitions ?? [];
   if (partitions.length !== shards) {
@@ -70,8 +80,7 @@ async function checkPartitions(admin: Admin, { topic, shards, replication }: Top
       `topic ${topic} has ${partitions.length} partitions, and this Usher was started with ${shards} shards`,
     );
   }
-  const weakest = Math.min(...partitions.map(({ replicas }) => replicas.length));
-  if (weakest < replication) throw unsuitable(topic, 'replication', weakest, `at least ${replication}`);
+  return Math.min(...partitions.map(({ replicas }) => replicas.length));
 }
 
 async function checkSettings(admin: Admin, { topic, minInsyncReplicas }: TopicOptions): Promise<void> {

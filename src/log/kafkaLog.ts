@@ -26,7 +26,7 @@ export interface KafkaLogOptions {
 
 /**
  * The log on Kafka: partition p of the topic is shard p (semantics 1.2).
- * @throws UsherError SHARDS_MISMATCH, LOG_TOPIC_UNSUITABLE, LOG_UNAVAILABLE
+ * @throws UsherError CONFIG_INVALID, SHARDS_MISMATCH, LOG_TOPIC_UNSUITABLE, LOG_UNAVAILABLE
  */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<EventLog> {
   const topic = options.topic ?? 'usher.g1.events';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
+import kafkajs, { type Cluster, type Logger } from 'kafkajs';
 import { expect, it } from 'vitest';
-import { type Holder, shareShards } from '../../src/kafka/assignor.ts';
+import { type Holder, shareShards, stickyAssignor } from '../../src/kafka/assignor.ts';
 
 const shardsOf = (shared: ReadonlyMap<string, readonly number[]>) => [...shared.values()].flat().sort((a, b) => a - b);
 const all = (shards: number) => Array.from({ length: shards }, (_, shard) => shard);
@@ -64,4 +65,33 @@ it('leaves to those who stay what they had when a member goes', () => {
   );
   expect(first!.holds.length).toBeGreaterThan(20);
   expect(moved(rest, shareShards(64, rest))).toBe(0);
+});
+
+it("carries what members hold through Kafka's protocol", async () => {
+  const { MemberAssignment } = kafkajs.AssignerProtocol;
+  const assigner = (holds: readonly number[]) =>
+    stickyAssignor('t', 6, () => holds)({ cluster: {} as Cluster, groupId: 'g', logger: {} as Logger });
+  const member = (memberId: string, holds: readonly number[]) => ({
+    memberId,
+    memberMetadata: assigner(holds).protocol({ topics: ['t'] }).metadata,
+  });
+  // As a join of three, of whom one has just come and one is of a version that says something else.
+  const foreign = kafkajs.AssignerProtocol.MemberMetadata.encode({
+    version: 1,
+    topics: ['t'],
+    userData: Buffer.from('{"holds":[0,1]}'),
+  });
+  const members = [member('a', [5, 1]), member('b', [0, 4, 2]), { memberId: 'c', memberMetadata: foreign }];
+  const answers = await assigner([]).assign({ members, topics: ['t'] });
+  const shared = answers.map(({ memberId, memberAssignment }) => [
+    memberId,
+    MemberAssignment.decode(memberAssignment)?.assignment['t'],
+  ]);
+  expect(new Map(shared as [string, number[]][])).toEqual(
+    new Map([
+      ['a', [1, 5]],
+      ['b', [0, 2]],
+      ['c', [3, 4]],
+    ]),
+  );
 });

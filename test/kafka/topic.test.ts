@@ -56,14 +56,26 @@ describe.skipIf(reason !== null)(reason === null ? 'the topic' : `skipped: ${rea
   });
 
   it.each([
-    ['message.timestamp.type', 'CreateTime', 'must be LogAppendTime'],
-    ['cleanup.policy', 'compact', 'must be delete'],
-    ['min.insync.replicas', '1', 'must be at least 2'],
-  ])('refuses %s=%s with LOG_TOPIC_UNSUITABLE', async (setting, value, message) => {
+    ['message.timestamp.type', 'CreateTime', {}, 'message.timestamp.type is CreateTime, and must be LogAppendTime'],
+    ['cleanup.policy', 'compact', {}, 'cleanup.policy is compact, and must be delete'],
+    [
+      'min.insync.replicas',
+      '1',
+      { replication: 2, minInsyncReplicas: 2 },
+      'min.insync.replicas is 1, and must be at least 2',
+    ],
+    ['min.insync.replicas', '1', { replication: 2 }, 'replication is 1, and must be at least 2'],
+  ])('refuses %s=%s with LOG_TOPIC_UNSUITABLE when %o is asked for', async (setting, value, wanted, message) => {
     const options = await made(4, { 'message.timestamp.type': 'LogAppendTime', [setting]: value });
-    await expect(openKafkaLog({ ...options, minInsyncReplicas: message.includes('2') ? 2 : 1 })).rejects.toMatchObject({
+    await expect(openKafkaLog({ ...options, ...wanted })).rejects.toMatchObject({
       code: 'LOG_TOPIC_UNSUITABLE',
       message: expect.stringContaining(message),
+    });
+  });
+
+  it('refuses to ask for more replicas in sync than there are copies', async () => {
+    await expect(openKafkaLog(kafkaLogOptions(broker.address, { minInsyncReplicas: 2 }))).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
     });
   });
 
