@@ -107,6 +107,9 @@ function settings(options: { data: string; port: number; controllerPort: number 
     'log.cleaner.dedupe.buffer.size': 16_777_216,
     'num.network.threads': 2,
     'num.io.threads': 4,
+    // A broker that was killed may come back after this, not after 9 s.
+    'broker.session.timeout.ms': 3_000,
+    'broker.heartbeat.interval.ms': 500,
     // A group of tests need not wait for members that may still come, nor 6 s for one that is gone.
     'group.initial.rebalance.delay.ms': 0,
     'group.min.session.timeout.ms': 1_000,
