@@ -43,9 +43,9 @@ class RedisBroadcast implements Broadcast {
   }
 
   publish(message: CommitMessage): void {
-    const text = encodeMessage(message, this.#redis.limits.messageBytes);
+    const { head, slots } = encodeMessage(message, this.#redis.limits.messageBytes);
     // What is not sent is as a message lost on its way: whoever listens compares versions (semantics 7.2).
-    this.#redis.client.publish(this.#channelOf(message.shard), text).catch(this.#report);
+    this.#redis.client.publish(this.#channelOf(message.shard), head + slots.join('')).catch(this.#report);
   }
 
   async subscribe(shard: number, listener: BroadcastListener): Promise<() => Promise<void>> {

@@ -37,6 +37,9 @@ export function commitArguments(
   const metaText = JSON.stringify(meta);
   checkBytes(written, metaText, limits.commitBytes, meta.shard);
 
+  const { head, slots } = encodeMessage(commit.message, limits.messageBytes);
+  // As a rule the message tells the slots that are written; then they need not be sent twice.
+  const isAppended = slots.length === kept.length && slots.every((text, i) => text === (kept[i]!.slots ?? ''));
   const { timers, historic, outbox, failed, failedOrder } = keys;
   return {
     keys: [keys.meta, timers, historic, outbox, failed, failedOrder].concat(
@@ -49,9 +52,9 @@ export function commitArguments(
       metaText,
       Math.ceil((settings.visitorRetentionMs + keyGraceMs) / 1_000),
       limits.failedEvents,
-      'PUBLISH',
       keys.changes,
-      encodeMessage(commit.message, limits.messageBytes),
+      isAppended ? head : head + slots.join(''),
+      isAppended ? 1 : 0,
       kept.length,
       removed.length,
       commit.outbox.length,

@@ -4,7 +4,7 @@
 -- KEYS: 1 meta, 2 timers, 3 historic, 4 outbox, 5 failed, 6 failed:order,
 --       then profile and slots of each visitor that is kept, then of each that is removed
 -- ARGV: 1 new commit id, 2 previous commit id, 3 owner, 4 meta (JSON), 5 life of visitor keys (s), 6 failed events kept,
---       7 PUBLISH or SPUBLISH, 8 channel, 9 message, 10 visitors kept, 11 visitors removed, 12 outbox entries, 13 failed events,
+--       7 channel, 8 message, 9 1: the slots of the visitors kept follow the message, 10 visitors kept, 11 visitors removed, 12 outbox entries, 13 failed events,
 --       then kept: visitor, profile, slots, wakeAt or '', historicDue or ''; removed: visitor;
 --       outbox: stream id, topic, key, value; failed: position, JSON
 -- Answers DONE, ALREADY or FENCED.
@@ -93,5 +93,9 @@ if failed > 0 then
 end
 
 redis.call('SET', KEYS[1], ARGV[4])
-redis.call(ARGV[7], ARGV[8], ARGV[9])
+local message = { ARGV[8] }
+if ARGV[9] == '1' then
+  for i = 0, kept - 1 do message[i + 2] = ARGV[16 + i * 5] end
+end
+redis.call('PUBLISH', ARGV[7], table.concat(message))
 return 'DONE'
