@@ -4,6 +4,7 @@ import { until } from '../contract/contract.ts';
 import { kafkaLogOptions } from '../contract/kafkaSubjects.ts';
 import { asAdmin, type TestBroker, testBroker, whyNoKafka } from '../support/kafkaBroker.ts';
 import { feedOf, type JoinedLog, joinLog, otherProgram, takeRecords } from '../support/kafkaLogs.ts';
+import { TcpProxy } from '../support/tcpProxy.ts';
 
 const reason = await whyNoKafka();
 const entry = (shard: number, value: string) => ({ shard, key: `u:${value}`, value });
@@ -79,6 +80,32 @@ describe.skipIf(reason !== null)(reason === null ? 'members' : `skipped: ${reaso
       expect(offsets!.partitions.find(({ partition }) => partition === 2)?.offset).toBe('3');
     });
     await joined.log.close();
+  });
+
+  it('lose their shards to others when they are not heard of, and learn it when they are back', async () => {
+    const sessionTimeoutMs = 2_000;
+    const proxy = await TcpProxy.to(broker.address);
+    const options = kafkaLogOptions(broker.address, { sessionTimeoutMs });
+    const cutOff = await joinLog({ ...options, connection: { ...options.connection, reach: () => proxy.address } });
+    await until('it has all shards', () => cutOff.feeds.size === 4);
+    const other = await joinLog(options);
+    await until('each has half', () => cutOff.feeds.size === 2 && other.feeds.size === 2);
+    const zombies = [...cutOff.feeds.values()];
+
+    proxy.stall();
+    const stalledAt = performance.now();
+    const confirming = Promise.race(zombies.map((feed) => feed.confirmed!().then(() => feed.signal.aborted)));
+    await until('the other has all shards', () => other.feeds.size === 4);
+    expect(performance.now() - stalledAt).toBeLessThan(sessionTimeoutMs + 1_000);
+    // Nobody has told it: what it does now only the state's fence refuses.
+    expect(zombies.map((feed) => feed.signal.aborted)).toEqual([false, false]);
+
+    proxy.release();
+    expect(await confirming).toBe(true);
+    await until('they share again', () => cutOff.feeds.size === 2 && other.feeds.size === 2);
+    expect(zombies.every((feed) => feed.signal.aborted && cutOff.feeds.get(feed.shard) !== feed)).toBe(true);
+    await Promise.all([cutOff.log.close(), other.log.close()]);
+    await proxy.close();
   });
 
   /** 12,000 records of half a kilobyte: several times what a feed reads ahead. */
