@@ -6,6 +6,8 @@ const { AssignerProtocol } = kafkajs;
 export interface Holder {
   readonly id: string;
   readonly holds: readonly number[];
+  /** When Kafka last confirmed that it is a member, ms since the epoch by its own clock. */
+  readonly confirmedAt: number;
 }
 
 /**
@@ -15,15 +17,15 @@ export interface Holder {
 export function shareShards(shards: number, members: readonly Holder[]): ReadonlyMap<string, readonly number[]> {
   const taken = new Set<number>();
   const kept = members
-    .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+    // Two may claim the same shard, when one was away while the group went on: it is the one not heard of for longer.
+    .toSorted((a, b) => b.confirmedAt - a.confirmedAt || (a.id < b.id ? -1 : 1))
     .map(({ id, holds }) => {
-      // Two may claim the same shard, when one was away while the group went on.
       const own = [...new Set(holds)].filter((shard) => shard >= 0 && shard < shards && !taken.has(shard));
       for (const shard of own) taken.add(shard);
       return { id, own: own.sort((a, b) => a - b) };
     })
     // Who has most keeps the odd ones.
-    .sort((a, b) => b.own.length - a.own.length);
+    .sort((a, b) => b.own.length - a.own.length || (a.id < b.id ? -1 : 1));
   const least = Math.floor(shards / members.length);
   const odd = shards % members.length;
   const quota = kept.map((_, i) => least + (i < odd ? 1 : 0));
@@ -35,7 +37,7 @@ export function shareShards(shards: number, members: readonly Holder[]): Readonl
 }
 
 /** The same as a protocol of Kafka's group membership: members tell with each join what they hold. */
-export function stickyAssignor(topic: string, shards: number, holds: () => readonly number[]): PartitionAssigner {
+export function stickyAssignor(topic: string, shards: number, held: () => Omit<Holder, 'id'>): PartitionAssigner {
   return () => ({
     name: 'usher-sticky',
     version: 1,
@@ -44,13 +46,13 @@ export function stickyAssignor(topic: string, shards: number, holds: () => reado
       metadata: AssignerProtocol.MemberMetadata.encode({
         version: 1,
         topics,
-        userData: Buffer.from(JSON.stringify(holds())),
+        userData: Buffer.from(JSON.stringify(held())),
       }),
     }),
     async assign({ members }) {
       const holders = members.map(({ memberId, memberMetadata }) => ({
         id: memberId,
-        holds: holdsIn(AssignerProtocol.MemberMetadata.decode(memberMetadata)?.userData),
+        ...heldIn(AssignerProtocol.MemberMetadata.decode(memberMetadata)?.userData),
       }));
       return [...shareShards(shards, holders)].map(([memberId, own]) => ({
         memberId,
@@ -65,11 +67,12 @@ export function stickyAssignor(topic: string, shards: number, holds: () => reado
 }
 
 /** What another version of Usher says may be anything; a member of which we understand nothing holds nothing. */
-function holdsIn(userData: Buffer | undefined): readonly number[] {
+function heldIn(userData: Buffer | undefined): Omit<Holder, 'id'> {
   try {
-    const holds: unknown = JSON.parse(String(userData));
-    return Array.isArray(holds) ? holds.filter((shard) => Number.isInteger(shard)) : [];
+    const { holds, confirmedAt } = JSON.parse(String(userData)) as { holds: number[]; confirmedAt: number };
+    if (Number.isFinite(confirmedAt)) return { holds: holds.filter((shard) => Number.isInteger(shard)), confirmedAt };
   } catch {
-    return [];
+    // As below.
   }
+  return { holds: [], confirmedAt: 0 };
 }

@@ -31,6 +31,8 @@ interface Session {
   readonly consumer: Consumer;
   /** When something last came from the group or the broker. */
   lastSign: number;
+  /** The name Kafka gave it; another one after it had been taken for dead. */
+  memberId: string;
   ended: boolean;
 }
 
@@ -50,6 +52,8 @@ export class Member implements FeedHost {
   #failures = 0;
   /** When the newest heartbeat that succeeded had been sent, and who waits for one, ms since the epoch (kafkajs's clock). */
   #heartbeatSentAt = 0;
+  /** When Kafka last took this for a member, by a heartbeat or a join. */
+  #confirmedAt = 0;
   #confirming: { readonly since: number; readonly resolve: () => void }[] = [];
 
   constructor(options: MemberOptions, listener: Listener) {
@@ -86,7 +90,9 @@ export class Member implements FeedHost {
     const client = makeClient();
     const consumer = client.kafka.consumer({
       groupId,
-      partitionAssigners: [stickyAssignor(topic, shards, () => [...this.#feeds.keys()])],
+      partitionAssigners: [
+        stickyAssignor(topic, shards, () => ({ holds: [...this.#feeds.keys()], confirmedAt: this.#confirmedAt })),
+      ],
       sessionTimeout: sessionTimeoutMs,
       rebalanceTimeout: sessionTimeoutMs,
       heartbeatInterval: Math.min(timings.heartbeatMs, sessionTimeoutMs / 3),
@@ -103,7 +109,7 @@ export class Member implements FeedHost {
         restartOnFailure: async () => false,
       },
     });
-    const session: Session = { client, consumer, lastSign: performance.now(), ended: false };
+    const session: Session = { client, consumer, lastSign: performance.now(), memberId: '', ended: false };
     const ended = this.#end(session);
     this.#session = session;
     const keeping = this.#keep(session);
@@ -154,7 +160,8 @@ export class Member implements FeedHost {
       // kafkajs calls listeners at once, before it fetches: what is paused here is not fetched from a wrong offset.
       consumer.on(GROUP_JOIN, ({ payload }) => {
         session.lastSign = performance.now();
-        if (!session.ended) this.#joined(session, payload.memberAssignment[this.#options.topic] ?? []);
+        if (session.ended) return;
+        this.#joined(session, payload.memberId, payload.memberAssignment[this.#options.topic] ?? []);
       });
       let heartbeatSentAt = 0;
       consumer.on(REQUEST, ({ payload }) => {
@@ -165,10 +172,14 @@ export class Member implements FeedHost {
     });
   }
 
-  #joined(session: Session, shards: readonly number[]): void {
+  #joined(session: Session, memberId: string, shards: readonly number[]): void {
     const { topic } = this.#options;
     this.#failures = 0;
+    this.#confirmedAt = Date.now();
     if (shards.length > 0) session.consumer.pause([{ topic, partitions: [...shards] }]);
+    // Kafka had given it up: others may have had any of its shards since.
+    if (session.memberId !== memberId) this.#revokeAll();
+    session.memberId = memberId;
     const given = new Set(shards);
     for (const [shard, feed] of this.#feeds) if (!given.has(shard)) this.#revoke(feed);
     for (const shard of given) {
@@ -261,6 +272,7 @@ export class Member implements FeedHost {
 
   #heartbeat(sentAt: number): void {
     this.#heartbeatSentAt = sentAt;
+    this.#confirmedAt = Date.now();
     const waiting = this.#confirming;
     this.#confirming = waiting.filter(({ since }) => since > sentAt);
     for (const { since, resolve } of waiting) if (since <= sentAt) resolve();

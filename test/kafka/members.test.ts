@@ -183,8 +183,9 @@ describe.skipIf(reason !== null)(reason === null ? 'members' : `skipped: ${reaso
     await send('kept', 'commit');
     await send('aborted too', 'abort');
     await producer.disconnect();
+    // 0 and its marker 1, 2 with 3, 4 with 5. Kafka writes a marker a little after it says that the transaction has ended.
+    await until('all markers are written', async () => (await joined.log.bounds(3)).end === 6);
     await joined.log.append([entry(3, 'last')]);
-    // 0 and its marker 1, 2 with 3, 4 with 5.
     expect((await takeRecords(feed, 2)).map(({ offset, value }) => [offset, value])).toEqual([
       [2, 'kept'],
       [6, 'last'],
