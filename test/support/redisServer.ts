@@ -37,6 +37,9 @@ export async function startRedis(...settings: readonly string[]): Promise<RedisS
   const admin = new Redis(port, '127.0.0.1', { lazyConnect: true, retryStrategy: () => 20 });
   admin.on('error', () => {});
   let child: ChildProcess | null = null;
+  // A test run that ends early must not leave it behind.
+  const killAtExit = () => child?.kill('SIGKILL');
+  process.once('exit', killAtExit);
   const start = async () => {
     const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''];
     args.push('--appendonly', 'yes', '--appendfsync', 'everysec', '--maxmemory-policy', 'noeviction', ...settings);
@@ -61,6 +64,7 @@ export async function startRedis(...settings: readonly string[]): Promise<RedisS
     async close() {
       admin.disconnect();
       await kill();
+      process.off('exit', killAtExit);
       await rm(folder, { recursive: true, force: true });
     },
   };
