@@ -8,7 +8,7 @@ let usher: TestUsher;
 beforeAll(async () => {
   usher = await startTestUsher({ playbook: join(import.meta.dirname, 'playbook') });
 });
-afterAll(() => usher.stop());
+afterAll(() => usher[Symbol.asyncDispose]());
 
 const single =
   'mutation ($input: TrackEventInput!) { trackEvent(input: $input) { outcome { status error { code message path } } } }';
