@@ -173,6 +173,8 @@ async function compose(
     published = read.playbook;
     gateway.schemaReload(read.playbook);
     await publish();
+    // Visitors who only listen are decided anew now, not at the next recheck.
+    await hub.recheck();
     logger.info({ playbook: read.playbook.version, rules: read.playbook.rules.size }, 'playbook reloaded');
     return read.problems;
   };

@@ -97,9 +97,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
     now,
   };
+  const stopReading = hub.onRead((visitor, read) => services.slots.noticeRead(visitor, read));
   metrics.readLag(lag);
   metrics.readQueue(() => queue.records);
 
+  for (let shard = 0; shard < log.shards; shard++) queue.noteEnd(shard, (await log.bounds(shard)).end);
   const execution = new Execution(services, playbook());
   const origins = new Origins({ allowed: config.corsOrigins, development });
   let stopping = false;
@@ -115,6 +117,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   async function stop(): Promise<void> {
     stopping = true;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    stopReading();
     for (const end of [...streams]) end();
     await sockets.stop();
     await queue.drained();
