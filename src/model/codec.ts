@@ -1,7 +1,7 @@
 import { canonicalJson, type Json } from './json.ts';
 import type { EventRecord } from './record.ts';
 import {
-  type Candidate,
+  type Cause,
   type Fact,
   type HeldEvent,
   type Session,
@@ -46,14 +46,14 @@ export function encodeProfile(visitor: Visitor): string {
     trimmed(countNames.map((name) => counts[name])),
     visitor.traits,
     session === null ? 0 : encodeSession(session, now),
-    visitor.timers.map((timer) => encodeTimer(timer, now)),
+    visitor.timers.map((timer) => encodeTimer(timer, now, visitor.slots)),
     visitor.sources.map(encodeSource),
     visitor.recentIds.join(''),
   ]);
 }
 
-/** Slots change far less often than their visitor is written; a slot is a value, so its text is made once. */
-const slotTexts = new WeakMap<Slot, string>();
+/** Slots change far less often than their visitor is written; they are a value, so their text is made once. */
+const slotsTexts = new WeakMap<Visitor['slots'], string>();
 
 /** What gateways need to answer slots and cursors. */
 export function encodeSlots(visitor: Visitor): string {
@@ -68,17 +68,12 @@ export function encodeSlots(visitor: Visitor): string {
     visitor.version,
     held,
   ];
-  const texts: string[] = [];
-  for (const name in slots) {
-    const slot = slots[name]!;
-    let text = slotTexts.get(slot);
-    if (text === undefined) {
-      text = JSON.stringify(encodeSlot(slot));
-      slotTexts.set(slot, text);
-    }
-    texts.push(`${JSON.stringify(name)}:${text}`);
+  let text = slotsTexts.get(slots);
+  if (text === undefined) {
+    text = JSON.stringify(encodeSlotMap(slots)).slice(1, -1);
+    slotsTexts.set(slots, text);
   }
-  return `[${formVersion},${JSON.stringify(head).slice(1, -1)},{${texts.join(',')}}]`;
+  return `[${formVersion},${JSON.stringify(head).slice(1, -1)},${text}]`;
 }
 
 /** @throws Error when a text is not of this form version */
@@ -101,13 +96,13 @@ export function decodeVisitor(profile: string, slots: string): Visitor {
     counts: Object.fromEntries(countNames.map((name, i) => [name, counts[i] ?? 0])) as unknown as VisitorCounts,
     traits,
     session: session === 0 ? null : decodeSession(session, view.now),
-    timers: timers.map((timer) => decodeTimer(timer, view.now)),
+    timers: timers.map((timer) => decodeTimer(timer, view.now, view.slots)),
   };
 }
 
 /** @throws Error when the text is not of this form version */
 export function decodeSlots(text: string): SlotsView {
-  const [, id, born, historic, now, lastAppend, version, held, encoded] = parse(text) as [
+  const [, id, born, historic, now, lastAppend, version, held, ...encoded] = parse(text) as [
     number,
     string,
     number,
@@ -116,10 +111,9 @@ export function decodeSlots(text: string): SlotsView {
     number,
     number,
     number[],
-    { [slot: string]: Tuple },
+    ...SlotMapTuple,
   ];
-  const slots: { [slot: string]: Slot } = {};
-  for (const name of Object.keys(encoded)) slots[name] = decodeSlot(encoded[name]!);
+  const slots = decodeSlotMap(encoded);
   return { id, born, historic: historic === 1, now, lastAppend: now + lastAppend, version, held, slots };
 }
 
@@ -190,23 +184,37 @@ function decodeSession(tuple: Tuple, now: number): Session {
 }
 
 /** `wall` is 0 when wallDue is due + skew, which it is but for holds, calendar instants and historic visitors. */
-function encodeTimer({ what, key, due, wallDue, skew, setAt }: Timer, now: number): Tuple {
+function encodeTimer({ what, key, due, wallDue, skew, setAt }: Timer, now: number, slots: Visitor['slots']): Tuple {
   const usual = due !== null && wallDue === due + skew;
   const wall = usual ? 0 : wallDue === null ? null : [wallDue - now];
-  return trimmed([timerKinds.indexOf(what), setAt, due === null ? null : due - now, skew, wall, key]);
+  const shortKey = what === 'slot' ? encodeSlotKey(key, slots) : key;
+  return trimmed([timerKinds.indexOf(what), setAt, due === null ? null : due - now, skew, wall, shortKey]);
 }
-function decodeTimer(tuple: Tuple, now: number): Timer {
+function decodeTimer(tuple: Tuple, now: number, slots: Visitor['slots']): Timer {
   const [kind, setAt = 0, dueIn = 0, skew = 0, wall = 0, key = []] = tuple as [
     number,
     number?,
     (number | null)?,
     number?,
     (0 | null | [number])?,
-    string[]?,
+    (string | number)[]?,
   ];
   const due = dueIn === null ? null : now + dueIn;
   const wallDue = wall === 0 ? due! + skew : wall === null ? null : now + wall[0];
-  return { what: timerKinds[kind ?? 0]!, key, due, wallDue, skew, setAt };
+  return { what: timerKinds[kind ?? 0]!, key: decodeSlotKey(key, slots), due, wallDue, skew, setAt };
+}
+
+/** A slot's timer ends a candidate that the slots' text names already: [place of the slot, place of the candidate, for | until]. */
+function encodeSlotKey(key: readonly string[], slots: Visitor['slots']): readonly (string | number)[] {
+  const [slot, rule, end] = key as [string, string, string];
+  const place = slots[slot]?.candidates.findIndex((candidate) => candidate.rule === rule) ?? -1;
+  return place < 0 ? key : [Object.keys(slots).indexOf(slot), place, end];
+}
+function decodeSlotKey(key: readonly (string | number)[], slots: Visitor['slots']): readonly string[] {
+  const [slot, place, end] = key;
+  if (typeof slot !== 'number') return key as readonly string[];
+  const name = Object.keys(slots)[slot]!;
+  return [name, slots[name]!.candidates[place as number]!.rule, String(end)];
 }
 
 function encodeSource({ id, next, missing, floor, skipped, held }: Source): Tuple {
@@ -234,77 +242,110 @@ function decodeSource(tuple: Tuple): Source {
   };
 }
 
-function encodeSlot({ version, candidates }: Slot): Tuple {
-  return trimmed([version, ...candidates.map(encodeCandidate)]);
-}
-function decodeSlot([version = 0, ...candidates]: Tuple): Slot {
-  return {
-    version: version as number,
-    candidates: candidates.map((tuple) => decodeCandidate(tuple as CandidateTuple)),
-  };
-}
-
+/**
+ * What several candidates share stands once, in tables before them: one event often fires several rules, and their texts name the
+ * same product.
+ */
+type SlotMapTuple = [
+  playbooks: string[],
+  causes: CauseTuple[],
+  facts: Fact[],
+  slots: { [slot: string]: [version: number, ...candidates: CandidateTuple[]] },
+];
+type CauseTuple = [offset: number, eventId: string | [string], eventType: string, at: number, says: string];
 type CandidateTuple = [
   rule: string,
   content: string,
   priority: number,
-  playbook: string,
-  offset: number,
-  eventId: string,
-  eventType: string,
-  at: number,
-  says: string,
-  facts: Json[],
+  playbook: number,
+  cause: number,
   expiresAfter: number | null,
+  facts?: number[],
   entry?: number,
 ];
 
-function encodeCandidate(candidate: Candidate): Tuple {
-  const { rule, content, priority, playbook, cause, facts, expiresAt, entry } = candidate;
-  const tuple: CandidateTuple = [
-    rule,
-    content,
-    priority,
-    playbook,
-    cause.offset,
-    cause.eventId,
-    cause.eventType,
-    cause.at,
-    cause.says,
-    facts.flat(1) as Json[],
-    expiresAt === null ? null : expiresAt - cause.at,
-    entry,
-  ];
-  return trimmed(tuple);
+function encodeSlotMap(slots: Visitor['slots']): SlotMapTuple {
+  const playbooks = new Table<string>();
+  const causes = new Table<CauseTuple>();
+  const facts = new Table<Fact>();
+  const encoded: SlotMapTuple[3] = {};
+  for (const name in slots) {
+    const { version, candidates } = slots[name]!;
+    encoded[name] = [
+      version,
+      ...candidates.map((candidate) => {
+        const { rule, content, priority, cause, expiresAt, entry } = candidate;
+        const { offset, eventId, eventType, at, says } = cause;
+        return trimmed([
+          rule,
+          content,
+          priority,
+          playbooks.add(candidate.playbook),
+          causes.add([offset, shortUuid(eventId), eventType, at, says]),
+          expiresAt === null ? null : expiresAt - at,
+          candidate.facts.map((fact) => facts.add(fact)),
+          entry,
+        ]) as CandidateTuple;
+      }),
+    ];
+  }
+  return [playbooks.values, causes.values, facts.values, encoded];
 }
-function decodeCandidate(tuple: CandidateTuple): Candidate {
-  const [
-    rule,
-    content,
-    priority,
-    playbook,
-    offset,
-    eventId,
-    eventType,
-    at,
-    says,
-    flat = [],
-    expiresAfter = 0,
-    entry = 0,
-  ] = tuple;
-  const facts: Fact[] = [];
-  for (let i = 0; i < flat.length; i += 2) facts.push([flat[i] as string, flat[i + 1]!]);
-  return {
-    rule,
-    entry,
-    content,
-    priority,
-    playbook,
-    cause: { offset, eventId, eventType, at, says },
-    facts,
-    expiresAt: expiresAfter === null ? null : at + expiresAfter,
-  };
+
+function decodeSlotMap([playbooks, causeTuples, facts, encoded]: SlotMapTuple): { [slot: string]: Slot } {
+  const causes = causeTuples.map(
+    ([offset, id, eventType, at, says]): Cause => ({ offset, eventId: longUuid(id), eventType, at, says }),
+  );
+  const slots: { [slot: string]: Slot } = {};
+  for (const name of Object.keys(encoded)) {
+    const [version, ...candidates] = encoded[name]!;
+    slots[name] = {
+      version,
+      candidates: candidates.map(([rule, content, priority, playbook, at, expiresAfter = 0, named = [], entry = 0]) => {
+        const cause = causes[at ?? 0]!;
+        return {
+          rule,
+          entry,
+          content,
+          priority: priority ?? 0,
+          playbook: playbooks[playbook ?? 0]!,
+          cause,
+          facts: named.map((place) => facts[place]!),
+          expiresAt: expiresAfter === null ? null : cause.at + expiresAfter,
+        };
+      }),
+    };
+  }
+  return slots;
 }
+
+/** Values, each once; a value is known by its place. */
+class Table<T> {
+  readonly values: T[] = [];
+  readonly #places = new Map<string, number>();
+
+  add(value: T): number {
+    const text = JSON.stringify(value);
+    let place = this.#places.get(text);
+    if (place === undefined) {
+      place = this.values.push(value) - 1;
+      this.#places.set(text, place);
+    }
+    return place;
+  }
+}
+
+/** A UUID in 22 characters instead of 36; any other id stands in a list, so that neither is taken for the other. */
+function shortUuid(id: string): string | [string] {
+  return uuid.test(id) ? Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64url') : [id];
+}
+function longUuid(id: string | [string]): string {
+  if (typeof id !== 'string') return id[0];
+  return Buffer.from(id, 'base64url')
+    .toString('hex')
+    .replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 function splitHashes(joined: string): string[] {
   const hashes: string[] = [];
