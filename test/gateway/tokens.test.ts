@@ -53,6 +53,7 @@ describe('a visit token', () => {
   it.each([
     ['of another secret', () => sign((jwt) => jwt, 'another secret, also of 32 letters or more')],
     ['of another issuer', () => sign((jwt) => jwt.setIssuer('somebody'))],
+    ['of the right secret by another algorithm', () => sign((jwt) => jwt, visitSecret, true, 'HS512')],
     ['without an end', () => sign((jwt) => jwt, visitSecret, false)],
     ['without a visitor', () => sign((jwt) => jwt.setSubject(''))],
     ['with control characters in the visitor', () => sign((jwt) => jwt.setSubject('v\n'))],
@@ -61,7 +62,7 @@ describe('a visit token', () => {
       async () => new UnsecuredJWT({}).setIssuer('usher').setSubject('v').setExpirationTime('1h').encode(),
     ],
     [
-      'of another algorithm',
+      'of a key pair',
       () =>
         new SignJWT()
           .setProtectedHeader({ alg: 'RS256' })
@@ -131,8 +132,8 @@ function clockedAt(ms: number) {
   made.clock.ms = ms;
   return made;
 }
-function sign(change: (jwt: SignJWT) => SignJWT, secret = visitSecret, ends = true): Promise<string> {
-  const jwt = new SignJWT().setProtectedHeader({ alg: 'HS256' }).setIssuer('usher').setSubject('v_1');
+function sign(change: (jwt: SignJWT) => SignJWT, secret = visitSecret, ends = true, alg = 'HS256'): Promise<string> {
+  const jwt = new SignJWT().setProtectedHeader({ alg }).setIssuer('usher').setSubject('v_1');
   if (ends) jwt.setExpirationTime(Date.UTC(2026, 10, 23) / 1000 + 60);
   return change(jwt).sign(new TextEncoder().encode(secret));
 }
