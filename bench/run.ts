@@ -14,7 +14,7 @@ console.log(`${cpus().length} × ${cpus()[0]?.model}, Node ${process.version}${q
 
 const loopResult = await loop(500, quick ? 5 : 20, quick ? 1 : 3);
 printLoop(loopResult);
-const ingestResult = await ingest(quick ? 3 : 10);
+const ingestResult = await ingest(quick ? 3 : 6, quick ? 1 : 3);
 printIngest(ingestResult);
 
 if (!quick) {
