@@ -109,6 +109,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const routes = new Routes({ ...options, services, execution, origins, ready, isStopping: () => stopping });
   const server = createServer((request, response) => routes.answer(request, response));
   server.maxConnections = limits.connections;
+  server.headersTimeout = limits.headersMs;
+  server.requestTimeout = limits.requestMs;
   const sockets = serveSockets(server, { execution, services, origins, isStopping: () => stopping });
   await listen(server, config);
   const { port } = server.address() as AddressInfo;

@@ -165,9 +165,33 @@ describe('a subscriber', () => {
     const feed = open();
     await feed.next();
     const waiting = feed.next();
+    // Let it find that there is nothing, and wait.
+    await new Promise((resolve) => setImmediate(resolve));
     await feed.return?.();
     expect(await waiting).toEqual({ done: true, value: undefined });
     expect(hub.connectedVisitors).toBe(0);
+  });
+});
+
+describe('a visitor without an event for longer than the retention', () => {
+  it('is shown fallbacks, as one that nobody knows', async () => {
+    const read = async () => {
+      const query = { context, names: ['a'], page: null, after: null, waitMs: 1_000 };
+      context.loader.clear(visitor);
+      const [answer] = await context.services.slots.readOf(visitor, query);
+      return 'source' in answer! ? [answer.source, answer.version] : answer;
+    };
+    await commit(1);
+    const wait = async (ms: number) => {
+      const made = commitAfter(meta, { meta: { appendTime: meta.appendTime + ms } });
+      await store.commit(made);
+      meta = made.meta;
+    };
+    const retentionMs = loadConfig({}).config.visitorRetentionDays * 86_400_000;
+    await wait(retentionMs - 10);
+    expect(await read()).toEqual(['RULE', 1]);
+    await wait(10);
+    expect(await read()).toEqual(['FALLBACK', 0]);
   });
 });
 
