@@ -212,7 +212,7 @@ class ShardLoop {
   }
 
   async #commit(): Promise<void> {
-    const { store, now, report } = this.#services;
+    const { now, report } = this.#services;
     const changes = this.#work.takeChanges();
     const foldedAt = now();
     const visitors: VisitorWrite[] = [];
