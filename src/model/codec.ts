@@ -13,6 +13,7 @@ import {
   type Visitor,
   type VisitorCounts,
 } from './visitor.ts';
+import { readKeys, readWord, type StoredWord, storeKeys, storeWord } from './words.ts';
 
 /**
  * How a visitor is stored: two texts, `profile` for the fold and `slots` for gateways, each JSON of tuples. What most visitors
@@ -44,7 +45,7 @@ export function encodeProfile(visitor: Visitor): string {
   return JSON.stringify([
     formVersion,
     trimmed(countNames.map((name) => counts[name])),
-    visitor.traits,
+    storeKeys(visitor.traits),
     session === null ? 0 : encodeSession(session, now),
     visitor.timers.map((timer) => encodeTimer(timer, now, visitor.slots)),
     visitor.sources.map(encodeSource),
@@ -94,7 +95,7 @@ export function decodeVisitor(profile: string, slots: string): Visitor {
     sources: sources.map(decodeSource),
     recentIds: splitHashes(recentIds),
     counts: Object.fromEntries(countNames.map((name, i) => [name, counts[i] ?? 0])) as unknown as VisitorCounts,
-    traits,
+    traits: readKeys(traits),
     session: session === 0 ? null : decodeSession(session, view.now),
     timers: timers.map((timer) => decodeTimer(timer, view.now, view.slots)),
   };
@@ -166,7 +167,7 @@ function isDefault(value: unknown): boolean {
 }
 
 function encodeSession({ number, startedAt, campaign, traits }: Session, now: number): Tuple {
-  return trimmed([number, now - startedAt, campaign ?? 0, Object.keys(traits).length === 0 ? 0 : traits]);
+  return trimmed([number, now - startedAt, campaign ?? 0, Object.keys(traits).length === 0 ? 0 : storeKeys(traits)]);
 }
 function decodeSession(tuple: Tuple, now: number): Session {
   const [number, age = 0, campaign = 0, traits = 0] = tuple as [
@@ -179,7 +180,7 @@ function decodeSession(tuple: Tuple, now: number): Session {
     number,
     startedAt: now - age,
     campaign: campaign === 0 ? null : campaign,
-    traits: traits === 0 ? {} : traits,
+    traits: traits === 0 ? {} : readKeys(traits),
   };
 }
 
@@ -208,13 +209,13 @@ function decodeTimer(tuple: Tuple, now: number, slots: Visitor['slots']): Timer 
 function encodeSlotKey(key: readonly string[], slots: Visitor['slots']): readonly (string | number)[] {
   const [slot, rule, end] = key as [string, string, string];
   const place = slots[slot]?.candidates.findIndex((candidate) => candidate.rule === rule) ?? -1;
-  return place < 0 ? key : [Object.keys(slots).indexOf(slot), place, end];
+  return place < 0 ? key : [Object.keys(slots).indexOf(slot), place, storeWord(end)];
 }
 function decodeSlotKey(key: readonly (string | number)[], slots: Visitor['slots']): readonly string[] {
   const [slot, place, end] = key;
   if (typeof slot !== 'number') return key as readonly string[];
   const name = Object.keys(slots)[slot]!;
-  return [name, slots[name]!.candidates[place as number]!.rule, String(end)];
+  return [name, slots[name]!.candidates[place as number]!.rule, readWord(end!)];
 }
 
 function encodeSource({ id, next, missing, floor, skipped, held }: Source): Tuple {
@@ -249,10 +250,10 @@ function decodeSource(tuple: Tuple): Source {
 type SlotMapTuple = [
   playbooks: string[],
   causes: CauseTuple[],
-  facts: Fact[],
+  facts: (readonly [path: StoredWord, value: Json])[],
   slots: { [slot: string]: [version: number, ...candidates: CandidateTuple[]] },
 ];
-type CauseTuple = [offset: number, eventId: string | [string], eventType: string, at: number, says: string];
+type CauseTuple = [offset: number, eventId: string | [string], eventType: StoredWord, at: number, says: string];
 type CandidateTuple = [
   rule: string,
   content: string,
@@ -267,7 +268,7 @@ type CandidateTuple = [
 function encodeSlotMap(slots: Visitor['slots']): SlotMapTuple {
   const playbooks = new Table<string>();
   const causes = new Table<CauseTuple>();
-  const facts = new Table<Fact>();
+  const facts = new Table<SlotMapTuple[2][number]>();
   const encoded: SlotMapTuple[3] = {};
   for (const name in slots) {
     const { version, candidates } = slots[name]!;
@@ -281,9 +282,9 @@ function encodeSlotMap(slots: Visitor['slots']): SlotMapTuple {
           content,
           priority,
           playbooks.add(candidate.playbook),
-          causes.add([offset, shortUuid(eventId), eventType, at, says]),
+          causes.add([offset, shortUuid(eventId), storeWord(eventType), at, says]),
           expiresAt === null ? null : expiresAt - at,
-          candidate.facts.map((fact) => facts.add(fact)),
+          candidate.facts.map(([path, value]) => facts.add([storeWord(path), value])),
           entry,
         ]) as CandidateTuple;
       }),
@@ -292,10 +293,17 @@ function encodeSlotMap(slots: Visitor['slots']): SlotMapTuple {
   return [playbooks.values, causes.values, facts.values, encoded];
 }
 
-function decodeSlotMap([playbooks, causeTuples, facts, encoded]: SlotMapTuple): { [slot: string]: Slot } {
+function decodeSlotMap([playbooks, causeTuples, factTuples, encoded]: SlotMapTuple): { [slot: string]: Slot } {
   const causes = causeTuples.map(
-    ([offset, id, eventType, at, says]): Cause => ({ offset, eventId: longUuid(id), eventType, at, says }),
+    ([offset, id, type, at, says]): Cause => ({
+      offset,
+      eventId: longUuid(id),
+      eventType: readWord(type),
+      at,
+      says,
+    }),
   );
+  const facts = factTuples.map(([path, value]): Fact => [readWord(path), value]);
   const slots: { [slot: string]: Slot } = {};
   for (const name of Object.keys(encoded)) {
     const [version, ...candidates] = encoded[name]!;
