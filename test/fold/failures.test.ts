@@ -12,6 +12,7 @@ content:
 slots:
   banner: { fallback: plain }
   corner: { fallback: plain }
+  kept: { fallback: plain }
 traits:
   first_category: { first: product_viewed, of: product.category }
 rules:
@@ -23,6 +24,7 @@ rules:
       - if: product.price > 5
         show: { slot: corner, content: seen }
       - show: { slot: corner, content: plain, for: 2m }
+  d_kept: { when: product_viewed, then: [{ show: { slot: kept, content: seen, while: product.price > 5 } }] }
 `;
 /** A playbook that fails where no condition stands: as a fault of Usher would. */
 class FaultyBundles extends TestBundles {
@@ -71,9 +73,10 @@ describe('a condition that throws', () => {
     expect(traits).toMatchObject({ visitor_product_views: 1 });
     expect(traits).not.toHaveProperty('first_category');
     expect(counts).toMatchObject({ folded: 1, failed: 0 });
-    // The rule a_priced, the first entry of c_some, and the trait.
-    expect(shard.meta.counters).toMatchObject({ ruleErrors: 3, rulesFired: 2, failed: 0 });
-    expect(shard.activity.at(-1)?.rules).toEqual(['b_always', 'c_some']);
+    expect(slots['kept']).toBeUndefined();
+    // The rule a_priced, the first entry of c_some, the while of d_kept, and the trait.
+    expect(shard.meta.counters).toMatchObject({ ruleErrors: 4, rulesFired: 3, failed: 0 });
+    expect(shard.activity.at(-1)?.rules).toEqual(['b_always', 'c_some', 'd_kept']);
   });
 
   it('evaluates the same rules when their product is known', () => {
@@ -81,6 +84,7 @@ describe('a condition that throws', () => {
     shard.append(viewed('one', 'p'), 1);
     const { slots, traits } = shard.fold().visitor('v')!;
     expect(slots['banner']?.candidates.map(({ rule }) => rule)).toEqual(['a_priced', 'b_always']);
+    expect(slots['kept']?.candidates.map(({ rule }) => rule)).toEqual(['d_kept']);
     expect(traits).toMatchObject({ first_category: 'tents' });
     expect(shard.meta.counters.ruleErrors).toBe(0);
   });

@@ -133,6 +133,20 @@ describe('the working set of a shard', () => {
     expect(foldRecord(work, read(1, 101, { kind: 'tick' }), budget)).toBe('done');
   });
 
+  it('asks for more rather than fire the timer of a loaded visitor before one that may still be stored', () => {
+    for (const visitor of ['anna', 'berta']) work.setVisitor(visitor, null);
+    foldRecord(work, read(0, 1, view('anna')), budget);
+    foldRecord(work, read(1, 2, view('berta')), budget);
+    const horizon = { at: 1_800_001, visitor: 'anna' };
+    work.setWakeups([horizon], horizon, noneLater);
+    const tick = read(2, 1_900_000, { kind: 'tick' });
+    expect(foldRecord(work, tick, budget)).toBe('more');
+    expect(work.counters.timersFired).toBe(1);
+    work.setWakeups([], null, noneLater);
+    expect(foldRecord(work, tick, budget)).toBe('done');
+    expect(work.counters.timersFired).toBe(2);
+  });
+
   it('fires as many timers as it is allowed, and the rest at the next call', () => {
     ['anna', 'berta', 'cora'].forEach((visitor, i) => {
       work.setVisitor(visitor, null);
@@ -151,6 +165,12 @@ describe('the working set of a shard', () => {
     expect(work.takeChanges().activity.length).toBe(256);
     foldRecord(work, read(300, 1, view('anna')), budget);
     expect(work.takeChanges().activity.length).toBe(1);
+  });
+
+  it('queues nothing for an event that only moves the end of its session', () => {
+    work.setVisitor('anna', null);
+    for (let i = 0; i < 100; i++) foldRecord(work, read(i, i, view('anna')), budget);
+    expect(work.queued).toBe(1);
   });
 
   it('keeps its queue of timers in proportion to its visitors, however often they are held', () => {
