@@ -30,9 +30,15 @@ interface Started {
 }
 
 function start(...args: string[]): Started {
-  const child = spawn(process.execPath, [join(root, 'src/main.ts'), 'start', '--watch', 'false', ...args], {
-    cwd: root,
-  });
+  return startWith([], ...args);
+}
+
+function startWith(nodeArgs: readonly string[], ...args: string[]): Started {
+  const child = spawn(
+    process.execPath,
+    [...nodeArgs, join(root, 'src/main.ts'), 'start', '--watch', 'false', ...args],
+    { cwd: root },
+  );
   children.push(child);
   let output = '';
   const url = new Promise<string>((resolve) => {
@@ -115,6 +121,13 @@ describe('usher start', () => {
     });
     expect(JSON.stringify(await answer.json())).toContain('TOKEN_INVALID');
     expect((await fetch(`${url}/`)).status).toBe(404);
+  });
+});
+
+describe('npm run dev', () => {
+  it('starts under the watcher of Node', async () => {
+    const url = await startWith(['--watch-path=src'], '--port', '0', '--data', await folder()).url;
+    expect((await fetch(`${url}/health`)).status).toBe(200);
   });
 });
 
