@@ -126,8 +126,11 @@ describe('usher start', () => {
 
 describe('npm run dev', () => {
   it('starts under the watcher of Node', async () => {
-    const url = await startWith(['--watch-path=src'], '--port', '0', '--data', await folder()).url;
-    expect((await fetch(`${url}/health`)).status).toBe(200);
+    const running = startWith(['--watch-path=src'], '--port', '0', '--data', await folder());
+    expect((await fetch(`${await running.url}/health`)).status).toBe(200);
+    // Killed, the watcher would leave its child behind; asked to stop, it takes the child along.
+    running.child.kill('SIGTERM');
+    await running.ended;
   });
 });
 
