@@ -1,11 +1,9 @@
 import { canonicalJson, type Json } from './json.ts';
 import type { EventRecord } from './record.ts';
+import { decodeSlotMap, encodeSlotMap, type SlotMapTuple } from './slotsCodec.ts';
 import {
-  type Cause,
-  type Fact,
   type HeldEvent,
   type Session,
-  type Slot,
   type SlotsView,
   type Source,
   type Timer,
@@ -13,7 +11,7 @@ import {
   type Visitor,
   type VisitorCounts,
 } from './visitor.ts';
-import { readKeys, readWord, type StoredWord, storeKeys, storeWord } from './words.ts';
+import { mapText, readKeys, readWord, wordText } from './words.ts';
 
 /**
  * How a visitor is stored: two texts, `profile` for the fold and `slots` for gateways, each JSON of tuples. What most visitors
@@ -41,16 +39,14 @@ type Tuple = unknown[];
 
 /** All but what `encodeSlots` writes. */
 export function encodeProfile(visitor: Visitor): string {
-  const { now, counts, session } = visitor;
-  return JSON.stringify([
-    formVersion,
-    trimmed(countNames.map((name) => counts[name])),
-    storeKeys(visitor.traits),
-    session === null ? 0 : encodeSession(session, now),
-    visitor.timers.map((timer) => encodeTimer(timer, now, visitor.slots)),
-    visitor.sources.map(encodeSource),
-    visitor.recentIds.join(''),
-  ]);
+  const { now, counts, session, timers, sources, slots } = visitor;
+  const countsText = JSON.stringify(trimmed(countNames.map((name) => counts[name])));
+  const sessionText = session === null ? '0' : encodeSession(session, now);
+  const names = Object.keys(slots);
+  const timersText = timers.map((timer) => encodeTimer(timer, now, slots, names)).join(',');
+  const sourcesText = sources.map(encodeSource).join(',');
+  const idsText = visitor.recentIds.join('');
+  return `[${formVersion},${countsText},${mapText(visitor.traits)},${sessionText},[${timersText}],[${sourcesText}],"${idsText}"]`;
 }
 
 /** Slots change far less often than their visitor is written; they are a value, so their text is made once. */
@@ -59,22 +55,15 @@ const slotsTexts = new WeakMap<Visitor['slots'], string>();
 /** What gateways need to answer slots and cursors. */
 export function encodeSlots(visitor: Visitor): string {
   const { now, slots } = visitor;
-  const held = visitor.sources.flatMap((source) => source.held.map((event) => event.offset));
-  const head = [
-    visitor.id,
-    visitor.born,
-    visitor.historic ? 1 : 0,
-    now,
-    visitor.lastAppend - now,
-    visitor.version,
-    held,
-  ];
   let text = slotsTexts.get(slots);
   if (text === undefined) {
-    text = JSON.stringify(encodeSlotMap(slots)).slice(1, -1);
+    text = encodeSlotMap(slots);
     slotsTexts.set(slots, text);
   }
-  return `[${formVersion},${JSON.stringify(head).slice(1, -1)},${text}]`;
+  const held = visitor.sources.flatMap((source) => source.held.map((event) => event.offset)).join(',');
+  const ages = `${visitor.historic ? 1 : 0},${now},${visitor.lastAppend - now}`;
+  const head = `${JSON.stringify(visitor.id)},${visitor.born},${ages},${visitor.version},[${held}]`;
+  return `[${formVersion},${head},${text}]`;
 }
 
 /** @throws Error when a text is not of this form version */
@@ -166,8 +155,9 @@ function isDefault(value: unknown): boolean {
   return value === 0 || (Array.isArray(value) && value.length === 0);
 }
 
-function encodeSession({ number, startedAt, campaign, traits }: Session, now: number): Tuple {
-  return trimmed([number, now - startedAt, campaign ?? 0, Object.keys(traits).length === 0 ? 0 : storeKeys(traits)]);
+function encodeSession({ number, startedAt, campaign, traits }: Session, now: number): string {
+  const campaignText = campaign === null ? '0' : JSON.stringify(campaign);
+  return `[${number},${now - startedAt},${campaignText},${mapText(traits)}]`;
 }
 function decodeSession(tuple: Tuple, now: number): Session {
   const [number, age = 0, campaign = 0, traits = 0] = tuple as [
@@ -185,11 +175,14 @@ function decodeSession(tuple: Tuple, now: number): Session {
 }
 
 /** `wall` is 0 when wallDue is due + skew, which it is but for holds, calendar instants and historic visitors. */
-function encodeTimer({ what, key, due, wallDue, skew, setAt }: Timer, now: number, slots: Visitor['slots']): Tuple {
+function encodeTimer(timer: Timer, now: number, slots: Visitor['slots'], names: readonly string[]): string {
+  const { what, key, due, wallDue, skew, setAt } = timer;
+  const kind = timerKinds.indexOf(what);
   const usual = due !== null && wallDue === due + skew;
-  const wall = usual ? 0 : wallDue === null ? null : [wallDue - now];
-  const shortKey = what === 'slot' ? encodeSlotKey(key, slots) : key;
-  return trimmed([timerKinds.indexOf(what), setAt, due === null ? null : due - now, skew, wall, shortKey]);
+  const head = `[${kind},${setAt},${due === null ? null : due - now}`;
+  if (usual && key.length === 0) return skew === 0 ? `${head}]` : `${head},${skew}]`;
+  const wall = usual ? 0 : wallDue === null ? null : `[${wallDue - now}]`;
+  return `${head},${skew},${wall},${what === 'slot' ? encodeSlotKey(key, slots, names) : JSON.stringify(key)}]`;
 }
 function decodeTimer(tuple: Tuple, now: number, slots: Visitor['slots']): Timer {
   const [kind, setAt = 0, dueIn = 0, skew = 0, wall = 0, key = []] = tuple as [
@@ -206,10 +199,12 @@ function decodeTimer(tuple: Tuple, now: number, slots: Visitor['slots']): Timer 
 }
 
 /** A slot's timer ends a candidate that the slots' text names already: [place of the slot, place of the candidate, for | until]. */
-function encodeSlotKey(key: readonly string[], slots: Visitor['slots']): readonly (string | number)[] {
+function encodeSlotKey(key: readonly string[], slots: Visitor['slots'], names: readonly string[]): string {
   const [slot, rule, end] = key as [string, string, string];
-  const place = slots[slot]?.candidates.findIndex((candidate) => candidate.rule === rule) ?? -1;
-  return place < 0 ? key : [Object.keys(slots).indexOf(slot), place, storeWord(end)];
+  const candidates = Object.hasOwn(slots, slot) ? slots[slot]!.candidates : [];
+  let place = candidates.length - 1;
+  while (place >= 0 && candidates[place]!.rule !== rule) place--;
+  return place < 0 ? JSON.stringify(key) : `[${names.indexOf(slot)},${place},${wordText(end)}]`;
 }
 function decodeSlotKey(key: readonly (string | number)[], slots: Visitor['slots']): readonly string[] {
   const [slot, place, end] = key;
@@ -218,9 +213,11 @@ function decodeSlotKey(key: readonly (string | number)[], slots: Visitor['slots'
   return [name, slots[name]!.candidates[place as number]!.rule, readWord(end!)];
 }
 
-function encodeSource({ id, next, missing, floor, skipped, held }: Source): Tuple {
+function encodeSource({ id, next, missing, floor, skipped, held }: Source): string {
+  // As it is for most sources, most of the time.
+  if (missing.length + floor + skipped.length + held.length === 0) return `[${JSON.stringify(id)},${next}]`;
   const heldTuples = held.map((event) => [event.sequence, event.offset, event.appendTime, event.bytes, event.record]);
-  return trimmed([id, next, missing, floor, skipped, heldTuples]);
+  return JSON.stringify(trimmed([id, next, missing, floor, skipped, heldTuples]));
 }
 function decodeSource(tuple: Tuple): Source {
   const [id, next, missing = [], floor = 0, skipped = [], held = []] = tuple as [
@@ -242,118 +239,6 @@ function decodeSource(tuple: Tuple): Source {
     ),
   };
 }
-
-/**
- * What several candidates share stands once, in tables before them: one event often fires several rules, and their texts name the
- * same product.
- */
-type SlotMapTuple = [
-  playbooks: string[],
-  causes: CauseTuple[],
-  facts: (readonly [path: StoredWord, value: Json])[],
-  slots: { [slot: string]: [version: number, ...candidates: CandidateTuple[]] },
-];
-type CauseTuple = [offset: number, eventId: string | [string], eventType: StoredWord, at: number, says: string];
-type CandidateTuple = [
-  rule: string,
-  content: string,
-  priority: number,
-  playbook: number,
-  cause: number,
-  expiresAfter: number | null,
-  facts?: number[],
-  entry?: number,
-];
-
-function encodeSlotMap(slots: Visitor['slots']): SlotMapTuple {
-  const playbooks = new Table<string>();
-  const causes = new Table<CauseTuple>();
-  const facts = new Table<SlotMapTuple[2][number]>();
-  const encoded: SlotMapTuple[3] = {};
-  for (const name in slots) {
-    const { version, candidates } = slots[name]!;
-    encoded[name] = [
-      version,
-      ...candidates.map((candidate) => {
-        const { rule, content, priority, cause, expiresAt, entry } = candidate;
-        const { offset, eventId, eventType, at, says } = cause;
-        return trimmed([
-          rule,
-          content,
-          priority,
-          playbooks.add(candidate.playbook),
-          causes.add([offset, shortUuid(eventId), storeWord(eventType), at, says]),
-          expiresAt === null ? null : expiresAt - at,
-          candidate.facts.map(([path, value]) => facts.add([storeWord(path), value])),
-          entry,
-        ]) as CandidateTuple;
-      }),
-    ];
-  }
-  return [playbooks.values, causes.values, facts.values, encoded];
-}
-
-function decodeSlotMap([playbooks, causeTuples, factTuples, encoded]: SlotMapTuple): { [slot: string]: Slot } {
-  const causes = causeTuples.map(
-    ([offset, id, type, at, says]): Cause => ({
-      offset,
-      eventId: longUuid(id),
-      eventType: readWord(type),
-      at,
-      says,
-    }),
-  );
-  const facts = factTuples.map(([path, value]): Fact => [readWord(path), value]);
-  const slots: { [slot: string]: Slot } = {};
-  for (const name of Object.keys(encoded)) {
-    const [version, ...candidates] = encoded[name]!;
-    slots[name] = {
-      version,
-      candidates: candidates.map(([rule, content, priority, playbook, at, expiresAfter = 0, named = [], entry = 0]) => {
-        const cause = causes[at ?? 0]!;
-        return {
-          rule,
-          entry,
-          content,
-          priority: priority ?? 0,
-          playbook: playbooks[playbook ?? 0]!,
-          cause,
-          facts: named.map((place) => facts[place]!),
-          expiresAt: expiresAfter === null ? null : cause.at + expiresAfter,
-        };
-      }),
-    };
-  }
-  return slots;
-}
-
-/** Values, each once; a value is known by its place. */
-class Table<T> {
-  readonly values: T[] = [];
-  readonly #places = new Map<string, number>();
-
-  add(value: T): number {
-    const text = JSON.stringify(value);
-    let place = this.#places.get(text);
-    if (place === undefined) {
-      place = this.values.push(value) - 1;
-      this.#places.set(text, place);
-    }
-    return place;
-  }
-}
-
-/** A UUID in 22 characters instead of 36; any other id stands in a list, so that neither is taken for the other. */
-function shortUuid(id: string): string | [string] {
-  return uuid.test(id) ? Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64url') : [id];
-}
-function longUuid(id: string | [string]): string {
-  if (typeof id !== 'string') return id[0];
-  return Buffer.from(id, 'base64url')
-    .toString('hex')
-    .replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
-}
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 function splitHashes(joined: string): string[] {
   const hashes: string[] = [];

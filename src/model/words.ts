@@ -1,3 +1,5 @@
+import type { Json } from './json.ts';
+
 /**
  * Words that most visitors' states hold: names of the built-in events and traits, and paths that conditions read. The stored form
  * has their place in this list instead, which saves a quarter of it. Nothing but size depends on it: a word that is not here is
@@ -82,14 +84,16 @@ const words = [
 ] as const;
 
 const places = new Map<string, number>(words.map((word, place) => [word, place]));
-const keys = new Map<string, string>(words.map((word, place) => [word, `~${place.toString(36)}`]));
+const keys = new Map<string, string>(words.map((word, place) => [word, `"~${place.toString(36)}"`]));
 const wordsOfKeys = new Map<string, string>(words.map((word, place) => [`~${place.toString(36)}`, word]));
 
 /** A word where any value may stand: its place, or itself. */
 export type StoredWord = number | string;
 
-export function storeWord(word: string): StoredWord {
-  return places.get(word) ?? word;
+/** A word's JSON, as it is stored. */
+export function wordText(word: string): string {
+  const place = places.get(word);
+  return place === undefined ? nameText(word) : String(place);
 }
 /** @throws Error for a place that this version does not have */
 export function readWord(stored: StoredWord): string {
@@ -99,12 +103,14 @@ export function readWord(stored: StoredWord): string {
   return word;
 }
 
-/** The same map with its keys as they are stored: `~2`, or the word itself; one that begins with ~ gets a second. */
-export function storeKeys<T>(map: { readonly [word: string]: T }): { [key: string]: T } {
-  const stored: { [key: string]: T } = {};
-  for (const word of Object.keys(map))
-    stored[keys.get(word) ?? (word.startsWith('~') ? `~${word}` : word)] = map[word]!;
-  return stored;
+/** A map's JSON with its keys as they are stored: `~2`, or the word itself; one that begins with ~ gets a second. */
+export function mapText(map: { readonly [word: string]: Json }): string {
+  let text = '';
+  for (const word of Object.keys(map)) {
+    const key = keys.get(word) ?? nameText(word.startsWith('~') ? `~${word}` : word);
+    text += `${text === '' ? '{' : ','}${key}:${valueText(map[word]!)}`;
+  }
+  return text === '' ? '{}' : `${text}}`;
 }
 export function readKeys<T>(stored: { readonly [key: string]: T }): { [word: string]: T } {
   const map: { [word: string]: T } = {};
@@ -112,4 +118,36 @@ export function readKeys<T>(stored: { readonly [key: string]: T }): { [word: str
     map[wordsOfKeys.get(key) ?? (key.startsWith('~~') ? key.slice(1) : key)] = stored[key]!;
   }
   return map;
+}
+
+/** Texts that are made again and again, by what they are made from; emptied when it is full. */
+export class TextCache {
+  readonly #texts = new Map<string, string>();
+  readonly #make: (from: string) => string;
+
+  constructor(make: (from: string) => string) {
+    this.#make = make;
+  }
+
+  get(from: string): string {
+    let text = this.#texts.get(from);
+    if (text === undefined) {
+      if (this.#texts.size >= maxCachedTexts) this.#texts.clear();
+      text = this.#make(from);
+      this.#texts.set(from, text);
+    }
+    return text;
+  }
+}
+const maxCachedTexts = 10_000;
+
+const names = new TextCache((name) => JSON.stringify(name));
+
+/** The JSON of a name: of a slot, a rule, a content. There are few, and each stands in thousands of visitors. */
+export function nameText(name: string): string {
+  return names.get(name);
+}
+
+export function valueText(value: Json): string {
+  return typeof value === 'number' && Number.isFinite(value) ? String(value) : JSON.stringify(value);
 }

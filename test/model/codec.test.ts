@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { newVisitor } from '../../src/fold/expiry.ts';
 import {
   canonicalVisitor,
   decodeSlots,
@@ -205,19 +206,19 @@ describe('the stored form of a visitor', () => {
   it('shortens the name of every built-in event and trait', () => {
     const bundles = new TestBundles();
     const { events, traits } = bundles.playbook(bundles.addPlaybook('format: 1\ncurrency: USD\n'))!;
-    const base = fc.sample(visitors, 1)[0]!;
     const names = Object.fromEntries([...traits.keys()].map((name) => [name, 1]));
-    const { cause, ...rest } = fc.sample(candidate, 1)[0]!;
     const candidates = [...events.keys()].map((eventType) => ({
-      ...rest,
+      rule: 'r',
+      entry: 0,
+      content: 'c',
+      priority: 0,
+      playbook: 'p',
+      cause: { offset: 0, eventId: 'e', eventType, at: 0, says: '' },
       facts: [],
-      cause: { ...cause, says: '', eventType },
+      expiresAt: null,
     }));
-    const visitor = {
-      ...base,
-      sources: [],
-      timers: [],
-      session: null,
+    const visitor: Visitor = {
+      ...newVisitor('v', 0, 0),
       traits: names,
       slots: { s: { version: 1, candidates } },
     };
