@@ -7,6 +7,7 @@ import type { CodegenConfig } from '@graphql-codegen/cli';
 const config: CodegenConfig = {
   schema: ['schema/schema.graphql', 'schema/demo-store.graphql'],
   documents: ['schema/operations/*.graphql'],
+  importExtension: '.ts',
   generates: {
     'src/generated/': {
       preset: 'client',

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { poster, type Server, startUsher } from './measure.ts';
+import { median, poster, type Server, startUsher } from './measure.ts';
 
 /** How many events one core takes in, checks, logs durably and folds; and how long the fold is behind at the end. */
 export interface IngestResult {
@@ -16,9 +16,9 @@ export interface IngestResult {
 const perCall = 100;
 const visitors = 5_000;
 
-export async function ingest(seconds: number): Promise<IngestResult> {
-  const batch = await withUsher((server, key) => measure(server, key, seconds, 8, batchBody, perCall));
-  const single = await withUsher((server, key) => measure(server, key, seconds, 64, singleBody, 1));
+export async function ingest(seconds: number, rounds: number): Promise<IngestResult> {
+  const batch = await repeat(rounds, (server, key) => measure(server, key, seconds, 8, batchBody, perCall));
+  const single = await repeat(rounds, (server, key) => measure(server, key, seconds, 64, singleBody, 1));
   const bytesPerVisitor = await withUsher(bytesAfter20Events, 'playbooks/demo-store');
   return {
     batchPerSecond: batch.perSecond,
@@ -36,6 +36,21 @@ async function withUsher<T>(run: (server: Server, key: string) => Promise<T>, pl
   } finally {
     await server.stop();
   }
+}
+
+interface Intake {
+  readonly perSecond: number;
+  readonly lagMs: number;
+}
+
+/** Each round on a fresh server; the median of each figure. */
+async function repeat(rounds: number, run: (server: Server, key: string) => Promise<Intake>): Promise<Intake> {
+  const results: Intake[] = [];
+  for (let round = 0; round < rounds; round++) results.push(await withUsher(run));
+  return {
+    perSecond: median(results.map(({ perSecond }) => perSecond)),
+    lagMs: median(results.map(({ lagMs }) => lagMs)),
+  };
 }
 
 const batchQuery = 'mutation($input: TrackEventsInput!) { trackEvents(input: $input) { accepted refused unknown } }';
@@ -63,7 +78,7 @@ async function measure(
   connections: number,
   body: (n: number) => string,
   eventsPerCall: number,
-): Promise<{ perSecond: number; lagMs: number }> {
+): Promise<Intake> {
   const post = poster(server.port, '/graphql', connections, key);
   // Bodies are made before the clock runs: the load must not be what is measured.
   const bodies = Array.from({ length: eventsPerCall === 1 ? 20_000 : 2_000 }, (_, n) => body(n));

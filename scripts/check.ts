@@ -4,6 +4,7 @@ import { checkDirections } from './check/directions.ts';
 import { checkDocs } from './check/docs.ts';
 import { checkOneGraphql } from './check/oneGraphql.ts';
 import { checkSchema } from './check/schema.ts';
+import { missingFromLock, readLock } from './complete-lock.ts';
 
 /** `npm run check`: what must hold of the project without running it. Prints a line a check; exit 1 when one fails. */
 const root = join(import.meta.dirname, '..');
@@ -23,6 +24,8 @@ const checks: Readonly<Record<string, Check>> = {
   'lint and format (biome)': tool('biome', 'check', '--error-on-warnings', '.'),
   'nothing unused (knip)': tool('knip', '--no-progress'),
   'folders import only what they may': () => checkDirections(root),
+  'package-lock.json is whole for every platform (node scripts/complete-lock.ts)': () =>
+    Object.keys(missingFromLock(readLock(root).packages)),
   'exactly one copy of graphql': () => checkOneGraphql(root),
   'schema/*.graphql are as the code prints them': () => checkSchema(root),
   'docs list the settings, error codes and vectors that the code has': () => checkDocs(root),

@@ -128,6 +128,11 @@ async function compose(
     await worker.caughtUp(stopping.signal);
   };
 
+  // The first start of all: an event that came before any playbook would decide nothing. Later starts answer at once, and fold what
+  // is behind meanwhile.
+  await worker.until(() => true, stopping.signal);
+  if ([...worker.states().values()].some(({ meta }) => meta?.active === null)) await publish();
+
   const gateway = await startGateway({
     config,
     log,
@@ -173,6 +178,8 @@ async function compose(
     published = read.playbook;
     gateway.schemaReload(read.playbook);
     await publish();
+    // Visitors who only listen are decided anew now, not at the next recheck.
+    await hub.recheck();
     logger.info({ playbook: read.playbook.version, rules: read.playbook.rules.size }, 'playbook reloaded');
     return read.problems;
   };

@@ -32,7 +32,8 @@ const portFiles = new Set(ports);
 const mayTouchProcess = new Set(['main.ts']);
 /** No I/O, clock or chance. */
 const pureFolders = ['fold', 'decide', 'cel', 'model'];
-const impure = /\b(Date\.now|new Date\(\)|performance\.now|Math\.random|setTimeout|setInterval|fetch)\(|from 'node:(?!buffer)/;
+const impure =
+  /\b(Date\.now|new Date\(\)|performance\.now|Math\.random|setTimeout|setInterval|fetch)\(|from 'node:(?!buffer)/;
 
 export function checkDirections(root: string): readonly string[] {
   const src = join(root, 'src');
@@ -46,7 +47,8 @@ export function checkDirections(root: string): readonly string[] {
       if (finding !== null) findings.push(finding);
     }
     const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
-    if (/\bprocess\./.test(code) && !mayTouchProcess.has(file)) findings.push(`${file} touches process; only main.ts may`);
+    if (/\bprocess\./.test(code) && !mayTouchProcess.has(file))
+      findings.push(`${file} touches process; only main.ts may`);
     const found = pureFolders.includes(folder) ? impure.exec(code) : null;
     if (found !== null) findings.push(`${file} is in a pure folder and uses ${found[0]}`);
   }
@@ -57,14 +59,20 @@ function judge(file: string, folder: string, to: string): string | null {
   if (file === 'main.ts' || file === 'compose.ts') return null;
   if (to.startsWith('..')) return folder === 'web' || folder === 'cli' ? null : `${file} imports ${to}, outside src`;
   const toFolder = to.includes('/') ? to.slice(0, to.indexOf('/')) : to;
-  if (portFiles.has(file)) return toFolder === 'model' ? null : `${file} is a port and imports ${to}; a port imports model only`;
+  if (portFiles.has(file))
+    return toFolder === 'model' ? null : `${file} is a port and imports ${to}; a port imports model only`;
   if (toFolder === folder) {
-    const bothAdapters = ['log', 'state', 'push'].includes(folder) && !portFiles.has(to) && /^(sqlite|kafka|redis|local)/.test(to.slice(to.indexOf('/') + 1));
+    const bothAdapters =
+      ['log', 'state', 'push'].includes(folder) &&
+      !portFiles.has(to) &&
+      /^(sqlite|kafka|redis|local)/.test(to.slice(to.indexOf('/') + 1));
     return bothAdapters ? `${file} imports ${to}: an adapter never imports another` : null;
   }
   const allowed = mayImport[folder];
   if (allowed === undefined) return `${file} is in ${folder}, which scripts/check/directions.ts does not know`;
-  return allowed.includes(toFolder) || allowed.includes(to) ? null : `${file} imports ${to}; ${folder} may import ${allowed.join(', ') || 'nothing'}`;
+  return allowed.includes(toFolder) || allowed.includes(to)
+    ? null
+    : `${file} imports ${to}; ${folder} may import ${allowed.join(', ') || 'nothing'}`;
 }
 
 function importsOf(text: string): readonly string[] {

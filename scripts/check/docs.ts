@@ -16,7 +16,9 @@ function compare(root: string, file: string, row: RegExp, inCode: readonly strin
   const inDocs = new Set([...readFileSync(join(root, file), 'utf8').matchAll(row)].map((match) => match[1]!));
   return [
     ...inCode.filter((name) => !inDocs.has(name)).map((name) => `${file} does not list the ${what} ${name}`),
-    ...[...inDocs].filter((name) => !inCode.includes(name)).map((name) => `${file} lists the ${what} ${name}, which the code does not have`),
+    ...[...inDocs]
+      .filter((name) => !inCode.includes(name))
+      .map((name) => `${file} lists the ${what} ${name}, which the code does not have`),
   ];
 }
 

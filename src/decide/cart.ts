@@ -97,10 +97,19 @@ export interface CartView {
   readonly lines: readonly { readonly productId: string; readonly quantity: number; readonly price: number }[];
 }
 export function cartView([id, lines]: CartState, minorDigits: number): CartView {
+  let views: CartView['lines'] | null = null;
   return {
     id,
     value: toMajor(cartValue(lines), minorDigits),
-    lines: lines.map(([productId, quantity, price]) => ({ productId, quantity, price: toMajor(price, minorDigits) })),
+    /** Made when it is read: most conditions ask for the value alone. */
+    get lines() {
+      views ??= lines.map(([productId, quantity, price]) => ({
+        productId,
+        quantity,
+        price: toMajor(price, minorDigits),
+      }));
+      return views;
+    },
   };
 }
 

@@ -88,7 +88,6 @@ export class EventScope implements Scope {
 export class CapturedScope implements Scope {
   readonly #base: EventScope;
   readonly #facts: readonly Fact[];
-  #captured: { readonly event: Values; readonly product: Json } | null = null;
 
   constructor(base: EventScope, facts: readonly Fact[]) {
     this.#base = base;
@@ -130,17 +129,22 @@ export class CapturedScope implements Scope {
   }
 
   #read(): { readonly event: Values; readonly product: Json } {
-    if (this.#captured === null) {
+    let captured = capturedRoots.get(this.#facts);
+    if (captured === undefined) {
       const roots: { [name: string]: Json } = { event: {}, product: null };
       for (const [path, value] of this.#facts) {
         const parts = path.split('.');
         if (parts[0] === 'event' || parts[0] === 'product') putAt(roots, parts, value);
       }
-      this.#captured = { event: roots['event'] as Values, product: roots['product'] ?? null };
+      captured = { event: roots['event'] as Values, product: roots['product'] ?? null };
+      capturedRoots.set(this.#facts, captured);
     }
-    return this.#captured;
+    return captured;
   }
 }
+
+/** A candidate's `while` is tried at every event of its visitor, and its facts never change. */
+const capturedRoots = new WeakMap<readonly Fact[], { readonly event: Values; readonly product: Json }>();
 
 /** The value at a dotted name; null where there is none. */
 export function valueAt(scope: Scope, path: string): Json {

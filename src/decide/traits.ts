@@ -88,7 +88,8 @@ function nextState(trait: Trait, before: Json | undefined, scope: EventScope, mi
     case 'sum': {
       const value = trait.of?.evaluate(scope) ?? null;
       if (typeof value !== 'number' || !Number.isFinite(value)) return before;
-      return ((before as number | undefined) ?? 0) + (trait.money ? toMinor(value, minorDigits) : value);
+      const sum = ((before as number | undefined) ?? 0) + (trait.money ? toMinor(value, minorDigits) : value);
+      return Number.isFinite(sum) ? sum : before;
     }
     case 'first':
       return before === undefined ? remembered(trait, scope, minorDigits) : before;

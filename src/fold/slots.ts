@@ -39,9 +39,9 @@ export class SlotsDraft {
    */
   takeOver(bundles: ActiveBundles, scope: () => EventScope): void {
     const { playbook } = bundles;
-    for (const slot in this.#before) {
+    if (areAllOf(this.#before, playbook.version)) return;
+    for (const slot of Object.keys(this.#before)) {
       const candidates = this.#of(slot);
-      if (!candidates.some((candidate) => candidate.playbook !== playbook.version)) continue;
       const kept: Candidate[] = [];
       for (const candidate of candidates) {
         if (candidate.playbook === playbook.version) {
@@ -190,6 +190,15 @@ function endOf(ends: readonly Timer[]): number | null {
     if (least === null || end < least) least = end;
   }
   return least;
+}
+
+/** Asked before every step, and nearly always so: without a closure or a copy. */
+function areAllOf(slots: Slots, version: string): boolean {
+  for (const slot in slots) {
+    const { candidates } = slots[slot]!;
+    for (let i = 0; i < candidates.length; i++) if (candidates[i]!.playbook !== version) return false;
+  }
+  return true;
 }
 
 /** A refreshed cause or expiry alone changes nothing; another playbook may change every text. */

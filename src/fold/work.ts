@@ -117,6 +117,11 @@ export class ShardWork {
     return this.#cache.size;
   }
 
+  /** Wakeups in the queue, left-overs included. */
+  get queued(): number {
+    return this.#wakeups.size;
+  }
+
   /** Whether the visitor is loaded, or known to be absent. */
   has(visitor: string): boolean {
     return this.#cache.has(visitor);

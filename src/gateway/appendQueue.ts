@@ -49,6 +49,11 @@ export class AppendQueue {
     return this.#ends[shard] ?? 0;
   }
 
+  /** Tells of records that others appended, before this process started for instance. */
+  noteEnd(shard: number, end: number): void {
+    this.#ends[shard] = Math.max(this.endOf(shard), end);
+  }
+
   /** One outcome an entry, in their order. Never rejects. */
   append(
     entries: readonly { readonly shard: number; readonly key: string | null; readonly value: string }[],

@@ -97,9 +97,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
     now,
   };
+  const stopReading = hub.onRead((visitor, read) => services.slots.noticeRead(visitor, read));
   metrics.readLag(lag);
   metrics.readQueue(() => queue.records);
 
+  for (let shard = 0; shard < log.shards; shard++) queue.noteEnd(shard, (await log.bounds(shard)).end);
   const execution = new Execution(services, playbook());
   const origins = new Origins({ allowed: config.corsOrigins, development });
   let stopping = false;
@@ -107,6 +109,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const routes = new Routes({ ...options, services, execution, origins, ready, isStopping: () => stopping });
   const server = createServer((request, response) => routes.answer(request, response));
   server.maxConnections = limits.connections;
+  server.headersTimeout = limits.headersMs;
+  server.requestTimeout = limits.requestMs;
   const sockets = serveSockets(server, { execution, services, origins, isStopping: () => stopping });
   await listen(server, config);
   const { port } = server.address() as AddressInfo;
@@ -115,6 +119,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   async function stop(): Promise<void> {
     stopping = true;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    stopReading();
     for (const end of [...streams]) end();
     await sockets.stop();
     await queue.drained();

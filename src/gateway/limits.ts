@@ -54,6 +54,9 @@ export const limits = {
   pingMs: 12_000,
   /** Activities that wait for a slow reader; the oldest are dropped and counted. */
   queuedActivities: 1_000,
+  /** For the headers, and for the whole of a request to arrive; slower ones are cut off. */
+  headersMs: 10_000,
+  requestMs: 30_000,
   /** Open connections of the process. */
   connections: 20_000,
   /** Visitors of one page of `visitors`, failed events of one page of `failedEvents`. */

@@ -122,7 +122,13 @@ export class SlotReader {
         : new UsherError('STATE_UNAVAILABLE', 'the state did not answer', { cause: error });
     }
     const view = this.live(read.slots === null ? null : decodeSlots(read.slots), read.meta?.appendTime ?? 0);
+    this.#touched.check(visitor, view, read.meta?.active?.playbook ?? null);
     return { visitor, view, shard: shardViewOf(read.meta) };
+  }
+
+  /** What the hub read to compare: visitors that only listen are decided anew under another playbook, too. */
+  noticeRead(visitor: string, { meta, slots }: SlotsRead): void {
+    if (slots !== null) this.#touched.check(visitor, decodeSlots(slots), meta?.active?.playbook ?? null);
   }
 
   /** The view, unless its visitor has expired by the shard's time (semantics 4.5). */
@@ -147,7 +153,6 @@ export class SlotReader {
         state = await this.#untilReleased(cursor!, state, context, waitUntil);
         held = isHeld(cursor, state);
       }
-      this.#touched.check(visitor, state, context);
       if (state.view !== null) await loadBundles(state.view, definitions, this.#options.bundles);
       return { state, stale: stale || held };
     } catch (error) {

@@ -1,8 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { GraphQLError } from 'graphql';
-import { CloseCode, type Context, type SubscribePayload } from 'graphql-ws';
-import { type Extra, useServer } from 'graphql-ws/use/ws';
+import { CloseCode, type Context, handleProtocols, makeServer, type SubscribePayload } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { errorCatalogue, isUsherError, UsherError } from '../errors.ts';
 import { RequestContext } from './context.ts';
@@ -12,6 +11,7 @@ import { atTime } from './inbox.ts';
 import { limits } from './limits.ts';
 import { publicError } from './publicError.ts';
 import type { Services } from './services.ts';
+import { type SocketExtra as Extra, openSocket } from './socketTransport.ts';
 import type { Identity } from './tokens.ts';
 
 /** Close codes besides those of graphql-transport-ws: clients retry after 1012 and 4403, and give up after 4401. */
@@ -41,7 +41,12 @@ export function serveSockets(
 ): Sockets {
   const { execution, services, origins, isStopping } = options;
   // Compression would let small frames grow large in our memory, and costs more than it saves on messages of this size.
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: limits.messageBytes, perMessageDeflate: false });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: limits.messageBytes,
+    perMessageDeflate: false,
+    handleProtocols,
+  });
 
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
@@ -49,23 +54,20 @@ export function serveSockets(
     if (pathOf(request) !== '/graphql') return refuse(socket, '404 Not Found');
     // A browser sends its page's origin and any page may open a socket, so CORS does not protect this.
     if (!origins.allows(request.headers.origin, request.headers.host)) return refuse(socket, '403 Forbidden');
-    sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request));
+    sockets.handleUpgrade(request, socket, head, (webSocket) =>
+      openSocket(protocol, webSocket, request, services.logger),
+    );
   });
 
-  useServer<Record<string, unknown> | undefined, Partial<SocketExtra>>(
-    {
-      connectionInitWaitTimeout: limits.initMs,
-      onConnect: (ctx) => connect(ctx as SocketContext, services),
-      onDisconnect: (ctx) => (ctx as SocketContext).extra.stopExpiry?.(),
-      onSubscribe: (ctx, _id, payload) => begin(ctx as SocketContext, payload, execution, services),
-      execute: (args) => execution.execute(operationOf(args)),
-      subscribe: (args) => execution.subscribe(operationOf(args)) as never,
-      onError: (_ctx, _id, _payload, errors) => errors.map((error) => publicError(error, services.logger).toJSON()),
-      isProd: true,
-    },
-    sockets,
-    limits.pingMs,
-  );
+  const protocol = makeServer<Record<string, unknown> | undefined, SocketExtra>({
+    connectionInitWaitTimeout: limits.initMs,
+    onConnect: (ctx) => connect(ctx, services),
+    onDisconnect: (ctx) => ctx.extra.stopExpiry?.(),
+    onSubscribe: (ctx, _id, payload) => begin(ctx, payload, execution, services),
+    execute: (args) => execution.execute(operationOf(args)),
+    subscribe: (args) => execution.subscribe(operationOf(args)) as never,
+    onError: (_ctx, _id, _payload, errors) => errors.map((error) => publicError(error, services.logger).toJSON()),
+  });
 
   return {
     get count() {

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import type { EventLog } from '../log/eventLog.ts';
 import { shardOf } from '../model/shard.ts';
+import type { SlotsView } from '../model/visitor.ts';
 import type { AppendQueue } from './appendQueue.ts';
-import type { RequestContext } from './context.ts';
 import { limits } from './limits.ts';
-import type { SlotsState } from './slotReader.ts';
 
 /**
  * Notices visitors whose slots were decided under another playbook than the active one, and asks the fold to decide anew by a `touched`
@@ -12,26 +12,35 @@ import type { SlotsState } from './slotReader.ts';
  */
 export class TouchedVisitors {
   readonly #queue: AppendQueue;
+  readonly #shards: number;
   readonly #now: () => number;
-  readonly #last = new LRUCache<string, number>({ max: limits.touched });
+  /** When, and for which playbook: the next playbook asks again at once. */
+  readonly #last = new LRUCache<string, { readonly at: number; readonly active: string }>({ max: limits.touched });
 
-  constructor(options: { readonly queue: AppendQueue; readonly now: () => number }) {
+  constructor(options: { readonly queue: AppendQueue; readonly log: EventLog; readonly now: () => number }) {
     this.#queue = options.queue;
+    this.#shards = options.log.shards;
     this.#now = options.now;
   }
 
-  /** Never waits: the answer at hand is right by the playbook that it was decided under. */
-  check(visitor: string, { view }: SlotsState, { services }: RequestContext): void {
-    if (view === null || this.#queue.isFull) return;
-    const active = services.playbook().version;
-    const isOld = Object.values(view.slots).some((slot) =>
-      slot.candidates.some((candidate) => candidate.playbook !== active),
-    );
-    if (!isOld) return;
-    const now = this.#now();
-    if (now - (this.#last.get(visitor) ?? Number.NEGATIVE_INFINITY) < limits.touchedEveryMs) return;
-    this.#last.set(visitor, now);
+  /**
+   * Never waits: the answer at hand is right by the playbook that it was decided under.
+   * @param active the version that the visitor's shard runs; null: none yet
+   */
+  check(visitor: string, view: SlotsView | null, active: string | null): void {
+    if (view === null || active === null || this.#queue.isFull || !isOld(view, active)) return;
+    const at = this.#now();
+    const last = this.#last.get(visitor);
+    if (last !== undefined && at - last.at < limits.touchedEveryMs && last.active === active) return;
+    this.#last.set(visitor, { at, active });
     const value = JSON.stringify({ v: 1, kind: 'touched', id: randomUUID(), visitor });
-    void this.#queue.append([{ shard: shardOf(visitor, services.log.shards), key: visitor, value }]);
+    void this.#queue.append([{ shard: shardOf(visitor, this.#shards), key: visitor, value }]);
   }
+}
+
+function isOld(view: SlotsView, active: string): boolean {
+  for (const name in view.slots) {
+    if (view.slots[name]!.candidates.some((candidate) => candidate.playbook !== active)) return true;
+  }
+  return false;
 }

@@ -1,11 +1,9 @@
 import { canonicalJson, type Json } from './json.ts';
 import type { EventRecord } from './record.ts';
+import { decodeSlotMap, encodeSlotMap, type SlotMapTuple } from './slotsCodec.ts';
 import {
-  type Candidate,
-  type Fact,
   type HeldEvent,
   type Session,
-  type Slot,
   type SlotsView,
   type Source,
   type Timer,
@@ -13,6 +11,7 @@ import {
   type Visitor,
   type VisitorCounts,
 } from './visitor.ts';
+import { mapText, readKeys, readWord, wordText } from './words.ts';
 
 /**
  * How a visitor is stored: two texts, `profile` for the fold and `slots` for gateways, each JSON of tuples. What most visitors
@@ -40,45 +39,31 @@ type Tuple = unknown[];
 
 /** All but what `encodeSlots` writes. */
 export function encodeProfile(visitor: Visitor): string {
-  const { now, counts, session } = visitor;
-  return JSON.stringify([
-    formVersion,
-    trimmed(countNames.map((name) => counts[name])),
-    visitor.traits,
-    session === null ? 0 : encodeSession(session, now),
-    visitor.timers.map((timer) => encodeTimer(timer, now)),
-    visitor.sources.map(encodeSource),
-    visitor.recentIds.join(''),
-  ]);
+  const { now, counts, session, timers, sources, slots } = visitor;
+  const countsText = JSON.stringify(trimmed(countNames.map((name) => counts[name])));
+  const sessionText = session === null ? '0' : encodeSession(session, now);
+  const names = Object.keys(slots);
+  const timersText = timers.map((timer) => encodeTimer(timer, now, slots, names)).join(',');
+  const sourcesText = sources.map(encodeSource).join(',');
+  const idsText = visitor.recentIds.join('');
+  return `[${formVersion},${countsText},${mapText(visitor.traits)},${sessionText},[${timersText}],[${sourcesText}],"${idsText}"]`;
 }
 
-/** Slots change far less often than their visitor is written; a slot is a value, so its text is made once. */
-const slotTexts = new WeakMap<Slot, string>();
+/** Slots change far less often than their visitor is written; they are a value, so their text is made once. */
+const slotsTexts = new WeakMap<Visitor['slots'], string>();
 
 /** What gateways need to answer slots and cursors. */
 export function encodeSlots(visitor: Visitor): string {
   const { now, slots } = visitor;
-  const held = visitor.sources.flatMap((source) => source.held.map((event) => event.offset));
-  const head = [
-    visitor.id,
-    visitor.born,
-    visitor.historic ? 1 : 0,
-    now,
-    visitor.lastAppend - now,
-    visitor.version,
-    held,
-  ];
-  const texts: string[] = [];
-  for (const name in slots) {
-    const slot = slots[name]!;
-    let text = slotTexts.get(slot);
-    if (text === undefined) {
-      text = JSON.stringify(encodeSlot(slot));
-      slotTexts.set(slot, text);
-    }
-    texts.push(`${JSON.stringify(name)}:${text}`);
+  let text = slotsTexts.get(slots);
+  if (text === undefined) {
+    text = encodeSlotMap(slots);
+    slotsTexts.set(slots, text);
   }
-  return `[${formVersion},${JSON.stringify(head).slice(1, -1)},{${texts.join(',')}}]`;
+  const held = visitor.sources.flatMap((source) => source.held.map((event) => event.offset)).join(',');
+  const ages = `${visitor.historic ? 1 : 0},${now},${visitor.lastAppend - now}`;
+  const head = `${JSON.stringify(visitor.id)},${visitor.born},${ages},${visitor.version},[${held}]`;
+  return `[${formVersion},${head},${text}]`;
 }
 
 /** @throws Error when a text is not of this form version */
@@ -99,15 +84,15 @@ export function decodeVisitor(profile: string, slots: string): Visitor {
     sources: sources.map(decodeSource),
     recentIds: splitHashes(recentIds),
     counts: Object.fromEntries(countNames.map((name, i) => [name, counts[i] ?? 0])) as unknown as VisitorCounts,
-    traits,
+    traits: readKeys(traits),
     session: session === 0 ? null : decodeSession(session, view.now),
-    timers: timers.map((timer) => decodeTimer(timer, view.now)),
+    timers: timers.map((timer) => decodeTimer(timer, view.now, view.slots)),
   };
 }
 
 /** @throws Error when the text is not of this form version */
 export function decodeSlots(text: string): SlotsView {
-  const [, id, born, historic, now, lastAppend, version, held, encoded] = parse(text) as [
+  const [, id, born, historic, now, lastAppend, version, held, ...encoded] = parse(text) as [
     number,
     string,
     number,
@@ -116,10 +101,9 @@ export function decodeSlots(text: string): SlotsView {
     number,
     number,
     number[],
-    { [slot: string]: Tuple },
+    ...SlotMapTuple,
   ];
-  const slots: { [slot: string]: Slot } = {};
-  for (const name of Object.keys(encoded)) slots[name] = decodeSlot(encoded[name]!);
+  const slots = decodeSlotMap(encoded);
   return { id, born, historic: historic === 1, now, lastAppend: now + lastAppend, version, held, slots };
 }
 
@@ -171,8 +155,9 @@ function isDefault(value: unknown): boolean {
   return value === 0 || (Array.isArray(value) && value.length === 0);
 }
 
-function encodeSession({ number, startedAt, campaign, traits }: Session, now: number): Tuple {
-  return trimmed([number, now - startedAt, campaign ?? 0, Object.keys(traits).length === 0 ? 0 : traits]);
+function encodeSession({ number, startedAt, campaign, traits }: Session, now: number): string {
+  const campaignText = campaign === null ? '0' : JSON.stringify(campaign);
+  return `[${number},${now - startedAt},${campaignText},${mapText(traits)}]`;
 }
 function decodeSession(tuple: Tuple, now: number): Session {
   const [number, age = 0, campaign = 0, traits = 0] = tuple as [
@@ -185,33 +170,54 @@ function decodeSession(tuple: Tuple, now: number): Session {
     number,
     startedAt: now - age,
     campaign: campaign === 0 ? null : campaign,
-    traits: traits === 0 ? {} : traits,
+    traits: traits === 0 ? {} : readKeys(traits),
   };
 }
 
 /** `wall` is 0 when wallDue is due + skew, which it is but for holds, calendar instants and historic visitors. */
-function encodeTimer({ what, key, due, wallDue, skew, setAt }: Timer, now: number): Tuple {
+function encodeTimer(timer: Timer, now: number, slots: Visitor['slots'], names: readonly string[]): string {
+  const { what, key, due, wallDue, skew, setAt } = timer;
+  const kind = timerKinds.indexOf(what);
   const usual = due !== null && wallDue === due + skew;
-  const wall = usual ? 0 : wallDue === null ? null : [wallDue - now];
-  return trimmed([timerKinds.indexOf(what), setAt, due === null ? null : due - now, skew, wall, key]);
+  const head = `[${kind},${setAt},${due === null ? null : due - now}`;
+  if (usual && key.length === 0) return skew === 0 ? `${head}]` : `${head},${skew}]`;
+  const wall = usual ? 0 : wallDue === null ? null : `[${wallDue - now}]`;
+  return `${head},${skew},${wall},${what === 'slot' ? encodeSlotKey(key, slots, names) : JSON.stringify(key)}]`;
 }
-function decodeTimer(tuple: Tuple, now: number): Timer {
+function decodeTimer(tuple: Tuple, now: number, slots: Visitor['slots']): Timer {
   const [kind, setAt = 0, dueIn = 0, skew = 0, wall = 0, key = []] = tuple as [
     number,
     number?,
     (number | null)?,
     number?,
     (0 | null | [number])?,
-    string[]?,
+    (string | number)[]?,
   ];
   const due = dueIn === null ? null : now + dueIn;
   const wallDue = wall === 0 ? due! + skew : wall === null ? null : now + wall[0];
-  return { what: timerKinds[kind ?? 0]!, key, due, wallDue, skew, setAt };
+  return { what: timerKinds[kind ?? 0]!, key: decodeSlotKey(key, slots), due, wallDue, skew, setAt };
 }
 
-function encodeSource({ id, next, missing, floor, skipped, held }: Source): Tuple {
+/** A slot's timer ends a candidate that the slots' text names already: [place of the slot, place of the candidate, for | until]. */
+function encodeSlotKey(key: readonly string[], slots: Visitor['slots'], names: readonly string[]): string {
+  const [slot, rule, end] = key as [string, string, string];
+  const candidates = Object.hasOwn(slots, slot) ? slots[slot]!.candidates : [];
+  let place = candidates.length - 1;
+  while (place >= 0 && candidates[place]!.rule !== rule) place--;
+  return place < 0 ? JSON.stringify(key) : `[${names.indexOf(slot)},${place},${wordText(end)}]`;
+}
+function decodeSlotKey(key: readonly (string | number)[], slots: Visitor['slots']): readonly string[] {
+  const [slot, place, end] = key;
+  if (typeof slot !== 'number') return key as readonly string[];
+  const name = Object.keys(slots)[slot]!;
+  return [name, slots[name]!.candidates[place as number]!.rule, readWord(end!)];
+}
+
+function encodeSource({ id, next, missing, floor, skipped, held }: Source): string {
+  // As it is for most sources, most of the time.
+  if (missing.length + floor + skipped.length + held.length === 0) return `[${JSON.stringify(id)},${next}]`;
   const heldTuples = held.map((event) => [event.sequence, event.offset, event.appendTime, event.bytes, event.record]);
-  return trimmed([id, next, missing, floor, skipped, heldTuples]);
+  return JSON.stringify(trimmed([id, next, missing, floor, skipped, heldTuples]));
 }
 function decodeSource(tuple: Tuple): Source {
   const [id, next, missing = [], floor = 0, skipped = [], held = []] = tuple as [
@@ -231,78 +237,6 @@ function decodeSource(tuple: Tuple): Source {
     held: held.map(
       ([sequence, offset, appendTime, bytes, record]): HeldEvent => ({ sequence, offset, appendTime, bytes, record }),
     ),
-  };
-}
-
-function encodeSlot({ version, candidates }: Slot): Tuple {
-  return trimmed([version, ...candidates.map(encodeCandidate)]);
-}
-function decodeSlot([version = 0, ...candidates]: Tuple): Slot {
-  return {
-    version: version as number,
-    candidates: candidates.map((tuple) => decodeCandidate(tuple as CandidateTuple)),
-  };
-}
-
-type CandidateTuple = [
-  rule: string,
-  content: string,
-  priority: number,
-  playbook: string,
-  offset: number,
-  eventId: string,
-  eventType: string,
-  at: number,
-  says: string,
-  facts: Json[],
-  expiresAfter: number | null,
-  entry?: number,
-];
-
-function encodeCandidate(candidate: Candidate): Tuple {
-  const { rule, content, priority, playbook, cause, facts, expiresAt, entry } = candidate;
-  const tuple: CandidateTuple = [
-    rule,
-    content,
-    priority,
-    playbook,
-    cause.offset,
-    cause.eventId,
-    cause.eventType,
-    cause.at,
-    cause.says,
-    facts.flat(1) as Json[],
-    expiresAt === null ? null : expiresAt - cause.at,
-    entry,
-  ];
-  return trimmed(tuple);
-}
-function decodeCandidate(tuple: CandidateTuple): Candidate {
-  const [
-    rule,
-    content,
-    priority,
-    playbook,
-    offset,
-    eventId,
-    eventType,
-    at,
-    says,
-    flat = [],
-    expiresAfter = 0,
-    entry = 0,
-  ] = tuple;
-  const facts: Fact[] = [];
-  for (let i = 0; i < flat.length; i += 2) facts.push([flat[i] as string, flat[i + 1]!]);
-  return {
-    rule,
-    entry,
-    content,
-    priority,
-    playbook,
-    cause: { offset, eventId, eventType, at, says },
-    facts,
-    expiresAt: expiresAfter === null ? null : at + expiresAfter,
   };
 }
 

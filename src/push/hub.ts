@@ -1,7 +1,7 @@
 import type { Activity, CommitMessage } from '../model/commit.ts';
 import { shardOf } from '../model/shard.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
-import type { StateStore } from '../state/stateStore.ts';
+import type { SlotsRead, StateStore } from '../state/stateStore.ts';
 import type { Broadcast } from './broadcast.ts';
 
 /** How far a shard is folded, as far as this process was told. */
@@ -60,6 +60,7 @@ export class Hub {
   readonly #visitors = new Map<string, { shard: number; told: string; listeners: Set<Listener<VisitorChange>> }>();
   /** By visitor; null: those who watch everybody. */
   readonly #watchers = new Map<string | null, Set<Listener<ActivityChange>>>();
+  readonly #readers = new Set<(visitor: string, read: SlotsRead) => void>();
   readonly #unsubscribe: (() => Promise<void>)[] = [];
   #timer: NodeJS.Timeout | null = null;
   #rechecking: Promise<void> | null = null;
@@ -148,6 +149,12 @@ export class Hub {
     };
   }
 
+  /** Calls back with what a recheck read of each visitor that has a listener. Returns how to stop. */
+  onRead(reader: (visitor: string, read: SlotsRead) => void): () => void {
+    this.#readers.add(reader);
+    return () => this.#readers.delete(reader);
+  }
+
   /** Visitors with a listener. */
   get connectedVisitors(): number {
     return this.#visitors.size;
@@ -219,8 +226,10 @@ export class Hub {
     const reads = await this.#options.store.readSlots(
       visitors.map((visitor) => ({ shard: shardOf(visitor, this.#options.shards), visitor })),
     );
-    reads.forEach(({ meta, slots }, i) => {
+    reads.forEach((read, i) => {
       const visitor = visitors[i]!;
+      const { meta, slots } = read;
+      for (const reader of this.#readers) reader(visitor, read);
       const entry = this.#visitors.get(visitor);
       // What a message told while we read is newer than what was read, or the same.
       if (meta === null || entry === undefined || entry.told !== before[i] || entry.told === (slots ?? '')) return;

@@ -56,7 +56,12 @@ export class Writer {
     limits: { readonly openDeadlineMs: number; readonly requestsInFlight: number },
   ): Promise<{ writer: Writer; low: readonly number[]; next: readonly number[] }> {
     // Flags of this process (a test runner's loaders) mean nothing to the thread.
-    const worker = new Worker(new URL('./writerThread.ts', import.meta.url), { workerData: data, execArgv: [] });
+    // Without an environment: under `node --watch` a thread that inherits it reports its modules to the watcher, and never starts.
+    const worker = new Worker(new URL('./writerThread.ts', import.meta.url), {
+      workerData: data,
+      execArgv: [],
+      env: {},
+    });
     const writer = new Writer(worker, limits.requestsInFlight);
     try {
       return { writer, ...(await readiness(worker, data.path, limits.openDeadlineMs)) };

@@ -8,8 +8,10 @@ import type { EventLog, ShardFeed } from '../log/eventLog.ts';
 import { decodeVisitor, encodeProfile, encodeSlots, historicDueOf, wakeAtOf } from '../model/codec.ts';
 import type { Commit, VisitorWrite } from '../model/commit.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
+import type { Visitor } from '../model/visitor.ts';
 import type { Bundles } from '../playbook/bundles.ts';
 import type { StateStore, Wakeup } from '../state/stateStore.ts';
+import { CommitSize } from './commitSize.ts';
 
 export interface ShardServices {
   readonly log: EventLog;
@@ -26,7 +28,7 @@ export interface WorkerLimits {
   /** Records taken from the log at once. */
   readonly batchRecords: number;
   readonly batchBytes: number;
-  /** A commit is cut when it reaches either (semantics 4.3: at most 256 visitors and 512 kB). */
+  /** A commit is cut when it reaches either (semantics 4.3: at most 256 visitors and 512 kB; bytes are guessed from below). */
   readonly commitVisitors: number;
   readonly commitBytes: number;
   /** Visitors a shard keeps in memory between batches. */
@@ -39,7 +41,7 @@ export const workerLimits: WorkerLimits = {
   batchRecords: 256,
   batchBytes: 2_000_000,
   commitVisitors: 256,
-  commitBytes: 400_000,
+  commitBytes: 250_000,
   cachedVisitors: 10_000,
   timers: 128,
 };
@@ -104,8 +106,7 @@ class ShardLoop {
   readonly #work: ShardWork;
   #meta: ShardMeta;
   #takenAt = 0;
-  /** Stored sizes of visitors changed since the last commit, to cut commits by bytes before they are encoded. */
-  #bytes = 0;
+  readonly #size: CommitSize;
   #tickNotBefore = 0;
 
   static async own(feed: ShardFeed, services: ShardServices): Promise<ShardLoop> {
@@ -123,6 +124,7 @@ class ShardLoop {
     this.#feed = feed;
     this.#services = services;
     this.#meta = meta;
+    this.#size = new CommitSize(2 * services.limits.cachedVisitors);
     this.#work = new ShardWork({
       meta,
       active: meta.active === null ? null : services.bundles.get(meta.active.playbook, meta.active.catalog),
@@ -171,15 +173,23 @@ class ShardLoop {
     await this.#load(reads.map((read) => read.visitor).filter((visitor) => visitor !== null));
     await this.#loadTimers(reads);
     for (const read of reads) {
-      while (foldRecord(this.#work, read, { timers: limits.timers }) === 'more') {
+      while (foldRecord(this.#work, read, { timers: this.#timersLeft() }) === 'more') {
         await this.#commit();
         // An advance goes through all visitors of the shard; it stands alone, so what it is done with may go.
         if (read.record?.kind === 'advance') this.#work.evict(limits.cachedVisitors);
         await this.#loadTimers([read]);
       }
-      this.#bytes += read.bytes;
-      if (this.#work.changed >= limits.commitVisitors - 1 || this.#bytes >= limits.commitBytes) await this.#commit();
+      if (read.visitor !== null) this.#size.touch(read.visitor, read.bytes);
+      if (this.#work.changed >= limits.commitVisitors - 1 || this.#size.bytes >= limits.commitBytes) {
+        await this.#commit();
+      }
     }
+  }
+
+  /** Each timer may change another visitor, and the record one more. */
+  #timersLeft(): number {
+    const { timers, commitVisitors } = this.#services.limits;
+    return Math.max(1, Math.min(timers, commitVisitors - this.#work.changed - 1));
   }
 
   async #load(visitors: readonly string[]): Promise<void> {
@@ -189,6 +199,7 @@ class ShardLoop {
     if (commit !== this.#meta.commit) throw new Fenced('another owner committed');
     missing.forEach((visitor, i) => {
       const stored = profiles[i] ?? null;
+      if (stored !== null) this.#size.stored(visitor, stored.profile.length + stored.slots.length);
       this.#work.setVisitor(visitor, stored === null ? null : decodeVisitor(stored.profile, stored.slots));
     });
   }
@@ -203,31 +214,23 @@ class ShardLoop {
     const query = { by: 'wall', upTo, after: null, limit: limits.timers } as const;
     const wall = await store.wakeups(shard, query);
     await this.#load(wall.map((wakeup) => wakeup.visitor));
+    for (const { visitor } of wall) this.#size.touch(visitor, 0);
     this.#work.setWakeups(wall, horizonOf(wall, limits.timers), upTo);
     if (first?.kind === 'advance') {
       const historic = await store.wakeups(shard, { ...query, by: 'historic', upTo: Math.min(first.to, upTo) });
       await this.#load(historic.map((wakeup) => wakeup.visitor));
+      for (const { visitor } of historic) this.#size.touch(visitor, 0);
       this.#work.setHistoric(historic, horizonOf(historic, limits.timers));
     }
   }
 
   async #commit(): Promise<void> {
-    const { store, now, report } = this.#services;
+    const { now, report } = this.#services;
     const changes = this.#work.takeChanges();
     const foldedAt = now();
-    const visitors: VisitorWrite[] = [];
-    for (const [visitor, state] of changes.visitors) {
-      visitors.push(
-        state === null
-          ? { visitor, profile: null, slots: null, wakeAt: null, historicDue: null }
-          : {
-              visitor,
-              profile: encodeProfile(state),
-              slots: encodeSlots(state),
-              wakeAt: wakeAtOf(state),
-              historicDue: historicDueOf(state),
-            },
-      );
+    const visitors = [...changes.visitors].map(([visitor, state]) => writeOf(visitor, state));
+    for (const { visitor, profile, slots } of visitors) {
+      this.#size.stored(visitor, (profile?.length ?? 0) + (slots?.length ?? 0));
     }
     const meta: ShardMeta = { ...this.#meta, ...changes.meta, commit: randomBytes(16).toString('hex') };
     const commit: Commit = {
@@ -254,7 +257,7 @@ class ShardLoop {
     };
     await this.#write(commit);
     this.#meta = meta;
-    this.#bytes = 0;
+    this.#size.committed();
     const doneAt = now();
     report(meta.shard, {
       what: 'committed',
@@ -280,6 +283,17 @@ class ShardLoop {
       }
     }
   }
+}
+
+function writeOf(visitor: string, state: Visitor | null): VisitorWrite {
+  if (state === null) return { visitor, profile: null, slots: null, wakeAt: null, historicDue: null };
+  return {
+    visitor,
+    profile: encodeProfile(state),
+    slots: encodeSlots(state),
+    wakeAt: wakeAtOf(state),
+    historicDue: historicDueOf(state),
+  };
 }
 
 function horizonOf(page: readonly Wakeup[], limit: number): Wakeup | null {

@@ -1,5 +1,5 @@
 import type { UsherError } from '../errors.ts';
-import type { EventLog, LogMembership, ShardFeed } from '../log/eventLog.ts';
+import type { LogMembership, ShardFeed } from '../log/eventLog.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
 import { type ShardEvent, type ShardServices, serveShard } from './shard.ts';
 

@@ -16,7 +16,12 @@ describe('the recipes of docs/recipes', () => {
   });
 
   it('are the four that the docs promise', () => {
-    expect(recipes.map((recipe) => basename(recipe, '.patch'))).toEqual(['add-a-rule-field', 'add-a-setting', 'add-an-error-code', 'add-an-event-type']);
+    expect(recipes.map((recipe) => basename(recipe, '.patch'))).toEqual([
+      'add-a-rule-field',
+      'add-a-setting',
+      'add-an-error-code',
+      'add-an-event-type',
+    ]);
   });
 
   it.each(recipes)('%s applies, passes the checks and its own test, which fails without the patch', (recipe) => {

@@ -6,7 +6,7 @@ import { sqliteLog } from '../../src/log/sqliteLog.ts';
 import { canonicalJson } from '../../src/model/json.ts';
 import { Bundles } from '../../src/playbook/bundles.ts';
 import { localBroadcast } from '../../src/push/localBroadcast.ts';
-import { openSqlite } from '../../src/sqlite/sqlite.ts';
+import { openSqlite, type SqliteFile } from '../../src/sqlite/sqlite.ts';
 import { sqliteStore } from '../../src/state/sqliteStore.ts';
 import type { StateStore } from '../../src/state/stateStore.ts';
 import { type WorkerLimits, workerLimits } from '../../src/worker/shard.ts';
@@ -35,30 +35,15 @@ export async function refold(
   const file = await openSqlite({ folder, shards, appendDeadlineMs: 5_000, retention });
   try {
     const store = sqliteStore(file, localBroadcast());
+    // A tick appended while it stopped may lie beyond what its own run folded; all states are compared at the log's end.
+    await foldToEnd(file, store, store, {});
     const again: (readonly string[])[] = [];
     for (const cut of cuts) {
       const fresh = await mkdtemp(join(tmpdir(), 'usher-refold-'));
       const freshFile = await openSqlite({ folder: fresh, shards, appendDeadlineMs: 5_000, retention });
       try {
         const freshStore = sqliteStore(freshFile, localBroadcast());
-        const faults: string[] = [];
-        const worker = new Worker({
-          log: sqliteLog(file),
-          store: freshStore,
-          bundles: new Bundles((hash) => store.readBundle(hash)),
-          fold: defaultFoldSettings,
-          limits: { ...workerLimits, ...cut },
-          // A clock that stands at 0 asks for no tick: the log must stay as it is.
-          now: () => 0,
-          report: (shard, event) => {
-            if (event.what === 'stopped' || event.what === 'retrying')
-              faults.push(`shard ${shard}: ${event.error.message}`);
-          },
-        });
-        await worker.start();
-        await worker.caughtUp(AbortSignal.timeout(deadlineMs));
-        await worker.stop();
-        if (faults.length > 0) throw new Error(faults.join('\n'));
+        await foldToEnd(file, freshStore, store, cut);
         again.push(await stateOf(freshStore, shards));
       } finally {
         await freshFile.close();
@@ -69,6 +54,32 @@ export async function refold(
   } finally {
     await file.close();
   }
+}
+
+/** Folds what the log of `file` has and `into` has not, with the bundles of another store. */
+async function foldToEnd(
+  file: SqliteFile,
+  into: StateStore,
+  bundles: StateStore,
+  cut: Partial<WorkerLimits>,
+): Promise<void> {
+  const faults: string[] = [];
+  const worker = new Worker({
+    log: sqliteLog(file),
+    store: into,
+    bundles: new Bundles((hash) => bundles.readBundle(hash)),
+    fold: defaultFoldSettings,
+    limits: { ...workerLimits, ...cut },
+    // A clock that stands at 0 asks for no tick: the log must stay as it is.
+    now: () => 0,
+    report: (shard, event) => {
+      if (event.what === 'stopped' || event.what === 'retrying') faults.push(`shard ${shard}: ${event.error.message}`);
+    },
+  });
+  await worker.start();
+  await worker.caughtUp(AbortSignal.timeout(deadlineMs));
+  await worker.stop();
+  if (faults.length > 0) throw new Error(faults.join('\n'));
 }
 
 async function stateOf(store: StateStore, shards: number): Promise<string[]> {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { UsherError } from '../../src/errors.ts';
@@ -94,6 +95,43 @@ describe('worker', () => {
     expect((await usher.visitor('ann'))?.counts).toMatchObject({ folded: 60, duplicate: 0 });
     expect((await usher.visitor('ann'))?.traits['product_views'] ?? 60).toBe(60);
     await second.stop();
+  });
+
+  it('cuts commits at 256 visitors and 512 kB, also when thousands of timers come up at once', async () => {
+    await using usher = await openHarness();
+    await usher.activate();
+    const commits: { visitors: number; bytes: number }[] = [];
+    const worker = await usher.startWorker((store) =>
+      wrap(store, (commit) => {
+        const bytes = commit.visitors.reduce(
+          (sum, { profile, slots }) => sum + Buffer.byteLength(profile ?? '') + Buffer.byteLength(slots ?? ''),
+          0,
+        );
+        commits.push({ visitors: commit.visitors.length, bytes });
+        return store.commit(commit);
+      }),
+    );
+    // Each visitor holds seven events of a kilobyte, waiting for a number that never comes.
+    const visitors = Array.from({ length: 600 }, (_, i) => `v${i}`);
+    for (const sequence of [1, 3, 4, 5, 6, 7, 8, 9]) {
+      await usher.log.append(
+        visitors.map((visitor) => {
+          const properties = { productId: `p_${sequence}`, note: 'x'.repeat(sequence === 1 ? 1 : 900) };
+          const event = { id: randomUUID(), visitor, type: 'product_viewed', properties, source: 's', sequence };
+          const value = JSON.stringify({ v: 1, kind: 'event', ...event });
+          return { shard: shardOf(visitor, shards), key: visitor, value };
+        }),
+      );
+    }
+    await worker.caughtUp(soon());
+    usher.clock.now += 60 * 60_000;
+    await until(async () => {
+      const states = await Promise.all(visitors.map((visitor) => usher.visitor(visitor)));
+      return states.every((state) => state?.counts.folded === 8 && state.timers.length === 0);
+    });
+    expect(Math.max(...commits.map((commit) => commit.bytes))).toBeGreaterThan(200_000);
+    expect(Math.max(...commits.map((commit) => commit.bytes))).toBeLessThanOrEqual(512_000);
+    expect(Math.max(...commits.map((commit) => commit.visitors))).toBeLessThanOrEqual(256);
   });
 
   it('stops a shard whose playbook it cannot load, says so, and serves the others', async () => {
