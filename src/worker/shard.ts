@@ -95,6 +95,9 @@ export async function serveShard(feed: ShardFeed, services: ShardServices): Prom
         error instanceof Fenced ? { what: 'fenced' } : { what: 'retrying', error: error as Error, afterMs },
       );
       await sleep(afterMs, undefined, { signal: feed.signal }).catch(() => {});
+      // A process that woke up after its session ended would take the shard back from its new owner: first the log must confirm that
+      // the shard is still ours (semantics 4.2).
+      if (error instanceof Fenced) await feed.confirmed?.();
     }
   }
 }
