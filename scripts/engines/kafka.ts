@@ -34,7 +34,10 @@ export async function startKafka(options: {
   mkdirSync(folder, { recursive: true });
   writeFileSync(properties, settings({ ...options, data }));
   if (!existsSync(join(data, 'meta.properties'))) {
-    const clusterId = randomBytes(16).toString('base64url');
+    const id = randomBytes(16);
+    // A first bit of 0 is a first letter: an id that begins with "-" would be taken for an option.
+    id[0]! &= 0x7f;
+    const clusterId = id.toString('base64url');
     run('java', ['-cp', join(jars, '*'), 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties]);
   }
   return startServer({
