@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { UsherError } from '../../src/errors.ts';
 import { shardOf } from '../../src/model/shard.ts';
 import type { StateStore } from '../../src/state/stateStore.ts';
+import { bound } from '../support/bound.ts';
 import { openHarness, shards } from './harness.ts';
 
 const soon = () => AbortSignal.timeout(20_000);
@@ -173,21 +174,6 @@ describe('worker', () => {
   });
 });
 
-function bound(store: StateStore): StateStore {
-  return new Proxy(store, {
-    get: (target, name) => {
-      const value = Reflect.get(target, name) as unknown;
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-}
-
 function wrap(store: StateStore, commit: StateStore['commit']): StateStore {
-  return new Proxy(store, {
-    get: (target, name) => {
-      if (name === 'commit') return commit;
-      const value = Reflect.get(target, name) as unknown;
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
+  return { ...bound(store), commit };
 }
