@@ -10,7 +10,7 @@ export const errorCatalogue = {
   },
   TOKEN_INVALID: {
     retryable: false,
-    help: 'The token was not made by this Usher, or was changed. Ask startVisit for a new one.',
+    help: 'The token was not made by this Usher, or was changed: ask startVisit for a new one. A secret key must be one of the setting secretKeys; in development there is one in the file dev-key of the data folder.',
   },
   TOKEN_EXPIRED: { retryable: false, help: 'Renew it: startVisit(input: { token: … }) keeps the visitor.' },
   FORBIDDEN: {
