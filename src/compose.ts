@@ -19,6 +19,7 @@ import { openSqlite } from './sqlite/sqlite.ts';
 import { sqliteStore } from './state/sqliteStore.ts';
 import type { StateStore } from './state/stateStore.ts';
 import { activate } from './worker/activate.ts';
+import { thisMachine } from './worker/machine.ts';
 import { type ShardEvent, workerLimits } from './worker/shard.ts';
 import { Worker } from './worker/worker.ts';
 
@@ -107,7 +108,7 @@ async function compose(
       visitorRetentionMs: config.visitorRetentionDays * dayMs,
     },
     limits: workerLimits,
-    now: () => performance.timeOrigin + performance.now(),
+    machine: thisMachine,
     report: (shard, event) => reportShard(logger, metrics, shard, event),
   });
   await worker.start();

@@ -1,5 +1,3 @@
-import { randomBytes, randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isUsherError, UsherError } from '../errors.ts';
 import { foldRecord } from '../fold/fold.ts';
 import { type ReadRecord, readRecord } from '../fold/record.ts';
@@ -12,6 +10,7 @@ import type { Visitor } from '../model/visitor.ts';
 import type { Bundles } from '../playbook/bundles.ts';
 import type { StateStore, Wakeup } from '../state/stateStore.ts';
 import { CommitSize } from './commitSize.ts';
+import type { Machine } from './machine.ts';
 
 export interface ShardServices {
   readonly log: EventLog;
@@ -19,8 +18,7 @@ export interface ShardServices {
   readonly bundles: Bundles;
   readonly fold: FoldSettings;
   readonly limits: WorkerLimits;
-  /** Wall clock, ms with fractions. Decides when to tick and is told in stage times; the fold never sees it. */
-  readonly now: () => number;
+  readonly machine: Machine;
   readonly report: (shard: number, event: ShardEvent) => void;
 }
 
@@ -87,14 +85,14 @@ export async function serveShard(feed: ShardFeed, services: ShardServices): Prom
         services.report(feed.shard, { what: 'stopped', error });
         return;
       }
-      // Everything not committed is dropped with the loop; the log still has it. Jitter, so that two owners do not chase each other.
-      const afterMs = Math.min(retryMs.most, retryMs.first * 2 ** failures) * (0.5 + Math.random());
+      // Everything not committed is dropped with the loop; the log still has it.
+      const afterMs = backoffMs(failures, services.machine);
       failures++;
       services.report(
         feed.shard,
         error instanceof Fenced ? { what: 'fenced' } : { what: 'retrying', error: error as Error, afterMs },
       );
-      await sleep(afterMs, undefined, { signal: feed.signal }).catch(() => {});
+      await services.machine.sleep(afterMs, feed.signal).catch(() => {});
       // A process that woke up after its session ended would take the shard back from its new owner: first the log must confirm that
       // the shard is still ours (semantics 4.2).
       if (error instanceof Fenced) await feed.confirmed?.();
@@ -113,7 +111,7 @@ class ShardLoop {
   #tickNotBefore = 0;
 
   static async own(feed: ShardFeed, services: ShardServices): Promise<ShardLoop> {
-    const meta = await services.store.own(feed.shard, randomBytes(16).toString('hex'), services.log.shards);
+    const meta = await services.store.own(feed.shard, services.machine.randomId(), services.log.shards);
     await checkLog(feed.shard, meta, services.log);
     if (meta.active !== null) await services.bundles.load(meta.active.playbook, meta.active.catalog);
     await feed.open(meta.position);
@@ -138,19 +136,19 @@ class ShardLoop {
 
   /** Folds and commits what the log has; waits for it, or for the next timer, when it has nothing. */
   async step(): Promise<void> {
-    const { limits, now } = this.#services;
+    const { limits, machine } = this.#services;
     const wakeAt = await this.#services.store.nextWakeup(this.#feed.shard);
-    const dueIn = wakeAt === null ? Number.POSITIVE_INFINITY : Math.max(wakeAt, this.#tickNotBefore) - now();
+    const dueIn = wakeAt === null ? Number.POSITIVE_INFINITY : Math.max(wakeAt, this.#tickNotBefore) - machine.now();
     const records = await this.#feed.take(
       { records: limits.batchRecords, bytes: limits.batchBytes },
       Math.max(0, Math.min(idleWaitMs, Math.ceil(dueIn))),
     );
     if (this.#feed.signal.aborted) return;
     if (records.length === 0) {
-      if (wakeAt !== null && now() >= Math.max(wakeAt, this.#tickNotBefore)) await this.#tick(wakeAt);
+      if (wakeAt !== null && machine.now() >= Math.max(wakeAt, this.#tickNotBefore)) await this.#tick(wakeAt);
       return;
     }
-    this.#takenAt = now();
+    this.#takenAt = machine.now();
     const reads = records.map(readRecord);
     for (const part of partsOf(reads)) {
       // An activation can stop the shard; what came before it must stand by then.
@@ -164,10 +162,11 @@ class ShardLoop {
 
   /** Asks the log for its time (semantics 3.6). Should the log's clock be behind ours, the next tick waits for the difference. */
   async #tick(wakeAt: number): Promise<void> {
-    const value = JSON.stringify({ v: 1, kind: 'tick', id: randomUUID() });
-    const [outcome] = await this.#services.log.append([{ shard: this.#feed.shard, key: null, value }]);
+    const { log, machine } = this.#services;
+    const value = JSON.stringify({ v: 1, kind: 'tick', id: machine.randomId() });
+    const [outcome] = await log.append([{ shard: this.#feed.shard, key: null, value }]);
     const behindMs = outcome?.ok ? wakeAt - outcome.stamp : retryMs.first;
-    this.#tickNotBefore = behindMs > 0 ? this.#services.now() + Math.max(behindMs, retryMs.first) : 0;
+    this.#tickNotBefore = behindMs > 0 ? machine.now() + Math.max(behindMs, retryMs.first) : 0;
   }
 
   /** Records that can be prepared together: an activation or an advance stands alone, because it needs other things loaded. */
@@ -228,14 +227,14 @@ class ShardLoop {
   }
 
   async #commit(): Promise<void> {
-    const { now, report } = this.#services;
+    const { machine, report } = this.#services;
     const changes = this.#work.takeChanges();
-    const foldedAt = now();
+    const foldedAt = machine.now();
     const visitors = [...changes.visitors].map(([visitor, state]) => writeOf(visitor, state));
     for (const { visitor, profile, slots } of visitors) {
       this.#size.stored(visitor, (profile?.length ?? 0) + (slots?.length ?? 0));
     }
-    const meta: ShardMeta = { ...this.#meta, ...changes.meta, commit: randomBytes(16).toString('hex') };
+    const meta: ShardMeta = { ...this.#meta, ...changes.meta, commit: machine.randomId() };
     const commit: Commit = {
       meta,
       previous: this.#meta.commit,
@@ -261,7 +260,7 @@ class ShardLoop {
     await this.#write(commit);
     this.#meta = meta;
     this.#size.committed();
-    const doneAt = now();
+    const doneAt = machine.now();
     report(meta.shard, {
       what: 'committed',
       meta,
@@ -273,19 +272,25 @@ class ShardLoop {
 
   /** A store that fails may have written: the same commit is tried again until it answers, and answers ALREADY if it had. */
   async #write(commit: Commit): Promise<void> {
+    const { machine, store, report } = this.#services;
     for (let failures = 0; ; failures++) {
       try {
-        if ((await this.#services.store.commit(commit)) === 'FENCED') throw new Fenced('another owner committed');
+        if ((await store.commit(commit)) === 'FENCED') throw new Fenced('another owner committed');
         return;
       } catch (error) {
         if (error instanceof Fenced || this.#feed.signal.aborted) throw error;
         if (isUsherError(error) && !error.retryable) throw error;
-        const afterMs = Math.min(retryMs.most, retryMs.first * 2 ** failures) * (0.5 + Math.random());
-        this.#services.report(commit.meta.shard, { what: 'retrying', error: error as Error, afterMs });
-        await sleep(afterMs, undefined, { signal: this.#feed.signal });
+        const afterMs = backoffMs(failures, machine);
+        report(commit.meta.shard, { what: 'retrying', error: error as Error, afterMs });
+        await machine.sleep(afterMs, this.#feed.signal);
       }
     }
   }
+}
+
+/** Jitter, so that two owners do not chase each other. */
+function backoffMs(failures: number, machine: Machine): number {
+  return Math.min(retryMs.most, retryMs.first * 2 ** failures) * (0.5 + machine.random());
 }
 
 function writeOf(visitor: string, state: Visitor | null): VisitorWrite {

@@ -9,6 +9,7 @@ import { localBroadcast } from '../../src/push/localBroadcast.ts';
 import { openSqlite, type SqliteFile } from '../../src/sqlite/sqlite.ts';
 import { sqliteStore } from '../../src/state/sqliteStore.ts';
 import type { StateStore } from '../../src/state/stateStore.ts';
+import { thisMachine } from '../../src/worker/machine.ts';
 import { type WorkerLimits, workerLimits } from '../../src/worker/shard.ts';
 import { Worker } from '../../src/worker/worker.ts';
 
@@ -71,7 +72,7 @@ async function foldToEnd(
     fold: defaultFoldSettings,
     limits: { ...workerLimits, ...cut },
     // A clock that stands at 0 asks for no tick: the log must stay as it is.
-    now: () => 0,
+    machine: { ...thisMachine, now: () => 0 },
     report: (shard, event) => {
       if (event.what === 'stopped' || event.what === 'retrying') faults.push(`shard ${shard}: ${event.error.message}`);
     },

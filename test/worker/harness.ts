@@ -14,6 +14,7 @@ import { openSqlite } from '../../src/sqlite/sqlite.ts';
 import { sqliteStore } from '../../src/state/sqliteStore.ts';
 import type { StateStore } from '../../src/state/stateStore.ts';
 import { activate } from '../../src/worker/activate.ts';
+import { thisMachine } from '../../src/worker/machine.ts';
 import { type ShardEvent, workerLimits } from '../../src/worker/shard.ts';
 import { Worker } from '../../src/worker/worker.ts';
 
@@ -50,7 +51,7 @@ export async function openHarness() {
         bundles: new Bundles((hash) => store.readBundle(hash)),
         fold: defaultFoldSettings,
         limits: workerLimits,
-        now: () => clock.now,
+        machine: { ...thisMachine, now: () => clock.now },
         report: (shard, event) => events.push({ ...event, shard }),
       });
       workers.push(worker);
