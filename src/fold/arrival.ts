@@ -1,6 +1,6 @@
 import { type EventRecord, formatPosition } from '../model/record.ts';
 import type { HeldEvent, Source, Timer, Visitor } from '../model/visitor.ts';
-import { counted, type FoldContext, keepFailed } from './context.ts';
+import { counted, type FoldContext, keepFailed, withFailure } from './context.ts';
 import { findsExpired, newVisitor } from './expiry.ts';
 import { hashId, withId } from './recentIds.ts';
 import type { ReadRecord, RecordNumber } from './record.ts';
@@ -21,7 +21,18 @@ export function arrive(context: FoldContext, stored: Visitor | null, id: string,
   if (stored === null || expired) work.count('visitors');
   const visitor = stored === null || expired ? newVisitor(id, offset, appendTime) : stored;
   if (read.number !== null) return arriveNumbered(context, visitor, read, read.number, expired);
+  if (event?.retryOf !== undefined) return arriveRetry(context, visitor, read, event.retryOf);
   return arriveUnnumbered(context, visitor, read);
+}
+
+/** A retry takes its failed event away; one that finds none is a copy of one that did (1.7). */
+function arriveRetry(context: FoldContext, visitor: Visitor, read: ReadRecord, position: string): Visitor {
+  const { work } = context;
+  const failed = visitor.failures.find((offset) => formatPosition(work.shard, offset) === position);
+  if (failed === undefined) return duplicate(context, visitor, read);
+  work.retried(position);
+  const failures = visitor.failures.filter((offset) => offset !== failed);
+  return foldOrFail(context, { ...visitor, failures }, read, false);
 }
 
 function arriveUnnumbered(context: FoldContext, visitor: Visitor, read: ReadRecord): Visitor {
@@ -187,7 +198,7 @@ function beyondWindow(context: FoldContext, visitor: Visitor, read: ReadRecord):
 /** Keeps a record that cannot be folded, and counts it for its visitor. */
 function failPoison(context: FoldContext, visitor: Visitor, read: ReadRecord): Visitor {
   keepUnfolded(context, read, read.failure!);
-  return { ...visitor, counts: { ...visitor.counts, failed: visitor.counts.failed + 1 } };
+  return withFailure(context, visitor, context.offset);
 }
 
 /** Keeps a record that cannot be folded, and leaves no other trace. */

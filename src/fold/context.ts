@@ -94,7 +94,13 @@ export function failEvent(context: FoldContext, visitor: Visitor, event: Arrived
     offset,
     eventId: record.id,
   });
-  return { ...visitor, counts: { ...visitor.counts, failed: visitor.counts.failed + 1 } };
+  return withFailure(context, visitor, offset);
+}
+
+/** Counts a failed event for its visitor, and keeps its offset: a retry takes it, so that only one can (1.7). */
+export function withFailure(context: FoldContext, visitor: Visitor, offset: number): Visitor {
+  const failures = [...visitor.failures, offset].slice(-context.settings.failures);
+  return { ...visitor, failures, counts: { ...visitor.counts, failed: visitor.counts.failed + 1 } };
 }
 
 export function messageOf(error: unknown): string {

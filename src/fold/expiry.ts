@@ -12,6 +12,7 @@ export function newVisitor(id: string, offset: number, appendTime: number): Visi
     version: 0,
     sources: [],
     recentIds: [],
+    failures: [],
     counts: noVisitorCounts,
     traits: {},
     session: null,
@@ -32,11 +33,11 @@ export const noVisitorCounts: Visitor['counts'] = {
   sessions: 0,
 };
 
-/** A new visitor that still knows which events it had: for one that expires in the midst of them. */
+/** A new visitor that still knows which events it had, and which failed: for one that expires in the midst of them. */
 export function renewed(old: Visitor, offset: number, appendTime: number): Visitor {
-  const { sources, recentIds, timers } = old;
+  const { sources, recentIds, failures, timers } = old;
   const fresh = newVisitor(old.id, offset, appendTime);
-  return { ...fresh, sources, recentIds, timers: timers.filter((timer) => timer.what === 'hold') };
+  return { ...fresh, sources, recentIds, failures, timers: timers.filter((timer) => timer.what === 'hold') };
 }
 
 /** Whether an event that arrives finds this visitor expired (semantics 4.5). `at` is null when its event time cannot be read. */

@@ -155,6 +155,7 @@ function eventProblem(members: Members): string | null {
   if (imported !== undefined && imported !== true) return expected('imported', 'true, or nothing', imported);
   const retryOf = own(members, 'retryOf');
   if (retryOf !== undefined && !isText(retryOf, limits.position)) return expected('retryOf', 'a position', retryOf);
+  if (retryOf !== undefined && own(members, 'source') !== undefined) return 'a retry has no source and sequence';
   const depth = own(members, 'depth');
   if (depth !== undefined && !isWhole(depth, 0)) return expected('depth', 'a whole number', depth);
   const receivedAt = own(members, 'receivedAt');

@@ -16,6 +16,8 @@ export interface FoldSettings {
   readonly firstNumber: number;
   /** Ids of unnumbered events kept a visitor (2.4). */
   readonly recentIds: number;
+  /** Failed events that can be retried, kept a visitor (1.7). */
+  readonly failures: number;
   /** Events, and bytes of their records, held a visitor (2.3). */
   readonly heldEvents: number;
   readonly heldBytes: number;
@@ -36,6 +38,7 @@ export const defaultFoldSettings: FoldSettings = {
   skippedAhead: 128,
   firstNumber: 9,
   recentIds: 512,
+  failures: 128,
   heldEvents: 8,
   heldBytes: 8192,
   candidates: 4,

@@ -16,6 +16,7 @@ export interface FoldChanges {
   /** null: the visitor is gone. */
   readonly visitors: ReadonlyMap<string, Visitor | null>;
   readonly failed: readonly FailedEvent[];
+  readonly retried: readonly string[];
   readonly outbox: readonly OutboxEntry[];
   readonly activity: readonly Activity[];
   /** The part of the meta that folding changes. */
@@ -57,6 +58,7 @@ export class ShardWork {
   #active: ActiveBundles | null;
   #changed = new Set<string>();
   #failed: FailedEvent[] = [];
+  #retried: string[] = [];
   #activity: Activity[] = [];
   /** Undefined: the caller has not said which stored wakeups there are. */
   #horizon: KnownWakeup | null | undefined;
@@ -161,12 +163,14 @@ export class ShardWork {
     const changes: FoldChanges = {
       visitors,
       failed: this.#failed,
+      retried: this.#retried,
       outbox: [],
       activity: this.#activity,
       meta: { position, outputs, appendTime, active, lastId, counters },
     };
     this.#changed = new Set();
     this.#failed = [];
+    this.#retried = [];
     this.#activity = [];
     return changes;
   }
@@ -253,6 +257,13 @@ export class ShardWork {
   fail(failed: FailedEvent): void {
     this.#failed.push(failed);
     this.counters.failed++;
+  }
+
+  /** The failed event at this position is retried: it is no longer one. */
+  retried(position: string): void {
+    const uncommitted = this.#failed.findIndex((failed) => failed.position === position);
+    if (uncommitted === -1) this.#retried.push(position);
+    else this.#failed.splice(uncommitted, 1);
   }
 
   note(activity: Activity): void {

@@ -46,7 +46,8 @@ export function encodeProfile(visitor: Visitor): string {
   const timersText = timers.map((timer) => encodeTimer(timer, now, slots, names)).join(',');
   const sourcesText = sources.map(encodeSource).join(',');
   const idsText = visitor.recentIds.join('');
-  return `[${formVersion},${countsText},${mapText(visitor.traits)},${sessionText},[${timersText}],[${sourcesText}],"${idsText}"]`;
+  const failuresText = visitor.failures.length === 0 ? '' : `,[${visitor.failures.join(',')}]`;
+  return `[${formVersion},${countsText},${mapText(visitor.traits)},${sessionText},[${timersText}],[${sourcesText}],"${idsText}"${failuresText}]`;
 }
 
 /** Slots change far less often than their visitor is written; they are a value, so their text is made once. */
@@ -69,7 +70,7 @@ export function encodeSlots(visitor: Visitor): string {
 /** @throws Error when a text is not of this form version */
 export function decodeVisitor(profile: string, slots: string): Visitor {
   const view = decodeSlots(slots);
-  const [, counts, traits, session, timers, sources, recentIds] = parse(profile) as [
+  const [, counts, traits, session, timers, sources, recentIds, failures = []] = parse(profile) as [
     number,
     number[],
     { [trait: string]: Json },
@@ -77,12 +78,14 @@ export function decodeVisitor(profile: string, slots: string): Visitor {
     Tuple[],
     Tuple[],
     string,
+    number[]?,
   ];
   const { held: _, ...rest } = view;
   return {
     ...rest,
     sources: sources.map(decodeSource),
     recentIds: splitHashes(recentIds),
+    failures,
     counts: Object.fromEntries(countNames.map((name, i) => [name, counts[i] ?? 0])) as unknown as VisitorCounts,
     traits: readKeys(traits),
     session: session === 0 ? null : decodeSession(session, view.now),

@@ -10,6 +10,8 @@ export interface Commit {
   readonly visitors: readonly VisitorWrite[];
   readonly outbox: readonly OutboxEntry[];
   readonly failed: readonly FailedEvent[];
+  /** Positions of failed events of earlier commits that are failed events no longer; removed before `failed` is written. */
+  readonly retried: readonly string[];
   /** Published after the write, never before. */
   readonly message: CommitMessage;
 }

@@ -21,6 +21,8 @@ export interface Visitor {
   readonly sources: readonly Source[];
   /** 64-bit hashes of the last 512 unnumbered ids, oldest first (2.4). */
   readonly recentIds: readonly string[];
+  /** Offsets of its events that failed and were not retried, oldest first; at most 128 (1.7). */
+  readonly failures: readonly number[];
   readonly counts: VisitorCounts;
   /** State of each trait, by its name in the playbook; only traits that have one. */
   readonly traits: { readonly [trait: string]: Json };

@@ -33,6 +33,7 @@ export function commitArguments(
   ]);
   for (const { visitor } of removed) written.push(visitor);
   for (const { id, topic, key, value } of ascending(commit.outbox)) written.push(streamId(id), topic, key, value);
+  written.push(...commit.retried);
   for (const event of commit.failed) written.push(event.position, JSON.stringify(event));
   const metaText = JSON.stringify(meta);
   checkBytes(written, metaText, limits.commitBytes, meta.shard);
@@ -58,6 +59,7 @@ export function commitArguments(
       kept.length,
       removed.length,
       commit.outbox.length,
+      commit.retried.length,
       commit.failed.length,
       ...written,
     ],

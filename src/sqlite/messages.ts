@@ -43,6 +43,7 @@ export interface CommitRequest {
   readonly historicDue: readonly (number | null)[];
   readonly outbox: readonly OutboxRow[];
   readonly failed: readonly FailedEvent[];
+  readonly retried: readonly string[];
 }
 
 /** An outbox entry with its id `<offset>-<n>` taken apart, so that the order of writing is the order of the key. */

@@ -15,6 +15,7 @@ export class StateTables {
   readonly #lastFailed: StatementSync;
   readonly #putFailed: StatementSync;
   readonly #dropFailed: StatementSync;
+  readonly #removeFailed: StatementSync;
   readonly #putBundle: StatementSync;
 
   constructor(db: DatabaseSync, shards: number, failedEvents: number) {
@@ -43,6 +44,7 @@ export class StateTables {
          visitor = excluded.visitor, type = excluded.type, failed_at = excluded.failed_at, value = excluded.value`,
     );
     this.#dropFailed = db.prepare('delete from failed where shard = ? and n <= ?');
+    this.#removeFailed = db.prepare('delete from failed where shard = ? and position = ?');
     this.#putBundle = db.prepare('insert or ignore into bundles (hash, text) values (?, ?)');
   }
 
@@ -94,6 +96,7 @@ export class StateTables {
     for (const entry of request.outbox) {
       this.#putOutbox.run(shard, entry.offset, entry.n, entry.topic, entry.key, entry.value);
     }
+    for (const position of request.retried) this.#removeFailed.run(shard, position);
     this.#writeFailed(request);
     this.#putShard.run(shard, request.owner, request.commit, request.meta);
     return 'DONE';

@@ -177,6 +177,13 @@ class RedisStore implements StateStore {
     return texts.map((text) => JSON.parse(text) as FailedEvent);
   }
 
+  async readFailedAt(shard: number, position: string): Promise<FailedEvent | null> {
+    const text = await this.#ask(`the failed event at ${position} could not be read`, () =>
+      this.#redis.client.hget(this.#keys(shard).failed, position),
+    );
+    return text === null ? null : (JSON.parse(text) as FailedEvent);
+  }
+
   async putBundle(hash: string, text: string): Promise<void> {
     await this.#ask(`bundle ${hash} could not be written`, () => this.#redis.client.set(bundleKey(hash), text, 'NX'));
   }

@@ -81,6 +81,7 @@ class FileStore implements StateStore {
       historicDue: visitors.map((write) => write.historicDue),
       outbox: commit.outbox.map(outboxRow),
       failed: commit.failed,
+      retried: commit.retried,
     });
   }
 
@@ -177,15 +178,14 @@ class FileStore implements StateStore {
     return this.#file.readTogether(`failed events of shard ${shard} could not be read`, () => {
       const from =
         before === null ? Number.MAX_SAFE_INTEGER : Number(this.#sql.failedAt.get(shard, before)?.['n'] ?? 0);
-      return this.#sql.failed.all(shard, from, limit).map((row) => ({
-        position: String(row['position']),
-        reason: row['reason'] as FailureReason,
-        detail: String(row['detail']),
-        visitor: row['visitor'] as string | null,
-        type: row['type'] as string | null,
-        failedAt: Number(row['failed_at']),
-        value: String(row['value']),
-      }));
+      return this.#sql.failed.all(shard, from, limit).map(failedEventOf);
+    });
+  }
+
+  async readFailedAt(shard: number, position: string): Promise<FailedEvent | null> {
+    return this.#read(`the failed event at ${position}`, () => {
+      const row = this.#sql.failedEvent.get(shard, position);
+      return row === undefined ? null : failedEventOf(row);
     });
   }
 
@@ -234,12 +234,27 @@ function prepareReads(file: SqliteFile) {
       `select position, reason, detail, visitor, type, failed_at, value from failed
        where shard = ? and n < ? order by n desc limit ?`,
     ),
+    failedEvent: file.prepare(
+      `select position, reason, detail, visitor, type, failed_at, value from failed where shard = ? and position = ?`,
+    ),
     bundle: file.prepare('select text from bundles where hash = ?'),
   };
 }
 
 function storedVisitor(row: Record<string, unknown> | undefined): StoredVisitor | null {
   return row === undefined ? null : { profile: String(row['profile']), slots: String(row['slots']) };
+}
+
+function failedEventOf(row: Record<string, unknown>): FailedEvent {
+  return {
+    position: String(row['position']),
+    reason: row['reason'] as FailureReason,
+    detail: String(row['detail']),
+    visitor: row['visitor'] as string | null,
+    type: row['type'] as string | null,
+    failedAt: Number(row['failed_at']),
+    value: String(row['value']),
+  };
 }
 
 function outboxRow({ id, topic, key, value }: OutboxEntry): OutboxRow {

@@ -48,6 +48,8 @@ export interface StateStore {
     readonly before: string | null;
     readonly limit: number;
   }): Promise<readonly FailedEvent[]>;
+  /** null: there never was one, it was retried, or others have taken its place. */
+  readFailedAt(shard: number, position: string): Promise<FailedEvent | null>;
 
   /** Bundles (playbooks, catalogs) by content hash; putting the same again does nothing. */
   putBundle(hash: string, text: string): Promise<void>;

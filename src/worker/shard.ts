@@ -241,6 +241,7 @@ class ShardLoop {
       visitors,
       outbox: changes.outbox,
       failed: changes.failed,
+      retried: changes.retried,
       message: {
         shard: meta.shard,
         commit: meta.commit,

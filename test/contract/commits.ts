@@ -28,6 +28,7 @@ export function commitAfter(
     readonly visitors?: readonly VisitorWrite[];
     readonly outbox?: readonly OutboxEntry[];
     readonly failed?: readonly FailedEvent[];
+    readonly retried?: readonly string[];
     readonly meta?: Partial<ShardMeta>;
   } = {},
 ): Commit {
@@ -45,6 +46,7 @@ export function commitAfter(
     visitors,
     outbox: changes.outbox ?? [],
     failed: changes.failed ?? [],
+    retried: changes.retried ?? [],
     message: {
       shard: meta.shard,
       commit: meta.commit,

@@ -160,6 +160,31 @@ export const readingCases: readonly ContractCase<StateStoreSubject>[] = [
     },
   },
   {
+    name: 'finds a failed event by its position, until a commit says that it was retried',
+    async run(subject) {
+      const { store } = subject;
+      const owned = await store.own(1, 'owner a', shards);
+      const positions = ['1:9', '1:10', '1:10#1', '1:11'];
+      const failing = commitAfter(owned, { failed: positions.map(failedEvent) });
+      expect(await store.commit(failing)).toBe('DONE');
+      expect(await store.readFailedAt(1, '1:10')).toEqual(failedEvent('1:10'));
+      expect(await store.readFailedAt(1, '1:1')).toBeNull();
+      expect(await store.readFailedAt(2, '1:10')).toBeNull();
+      // What was never there, or was retried before, is no mistake; a failed event of the same commit comes after.
+      const retrying = commitAfter(failing.meta, {
+        retried: ['1:10', '1:11', '1:500'],
+        failed: [failedEvent('1:12'), failedEvent('1:11')],
+      });
+      expect(await store.commit(retrying)).toBe('DONE');
+      expect(await store.commit(retrying)).toBe('ALREADY');
+      const again = await subject.reopen();
+      expect(await again.readFailedAt(1, '1:10')).toBeNull();
+      const left = await again.readFailed({ shard: 1, before: null, limit: 10 });
+      expect(left.map(({ position }) => position)).toEqual(['1:11', '1:12', '1:10#1', '1:9']);
+      expect(await again.readFailed({ shard: 1, before: '1:12', limit: 1 })).toEqual([failedEvent('1:10#1')]);
+    },
+  },
+  {
     name: 'keeps bundles by their hash, and the first text when one is put again',
     async run({ store }) {
       expect(await store.readBundle('h1')).toBeNull();

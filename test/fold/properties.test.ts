@@ -118,11 +118,12 @@ function factsOnly(shard: FoldShard): object {
   return { traits, session, now, version, shown, sources, folded: counts.folded };
 }
 
-/** Two folds are compared without what a copy may count, and the failed copies of what was too old to tell. */
+/** Two folds are compared without what a copy may count or move, and the failed copies of what was too old to tell. */
 function withoutCounts(shard: FoldShard): readonly string[] {
   const visitors = visitorsOf(shard).map((visitor) => {
     const { duplicate: _d, beyondWindow: _b, failed: _f, ...counts } = visitor.counts;
-    return canonicalVisitor({ ...visitor, counts } as Visitor);
+    const { failures: _o, ...rest } = visitor;
+    return canonicalVisitor({ ...rest, counts } as Visitor);
   });
   const failed = shard.failed.filter(({ reason, visitor }) => reason !== 'BEYOND_WINDOW' && visitor !== null);
   const { folded, late, held, skipped, slotChanges, rulesFired, timersFired, expiredVisitors } = shard.meta.counters;
@@ -134,9 +135,10 @@ function withoutCounts(shard: FoldShard): readonly string[] {
 }
 
 function expectWithinLimits(visitor: Visitor, limits: typeof defaultFoldSettings): void {
-  const { sources, recentIds, slots, timers, now, lastAppend, version } = visitor;
+  const { sources, recentIds, failures, slots, timers, now, lastAppend, version } = visitor;
   expect(sources.length).toBeLessThanOrEqual(limits.sources);
   expect(recentIds.length).toBeLessThanOrEqual(limits.recentIds);
+  expect(failures.length).toBeLessThanOrEqual(limits.failures);
   const held = sources.flatMap((source) => source.held);
   expect(held.length).toBeLessThanOrEqual(limits.heldEvents);
   expect(held.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThanOrEqual(limits.heldBytes);

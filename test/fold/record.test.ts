@@ -39,6 +39,7 @@ const wrong: readonly [what: string, record: object][] = [
   ['imported: false', { ...numbered, at: 5, imported: false }],
   ['an import without a time', { ...numbered, imported: true }],
   ['an import without a number', { ...event, at: 5, imported: true }],
+  ['a retry with a number', { ...numbered, retryOf: '0:4' }],
   ['a context that is a text', { ...event, context: 'x' }],
   ['a context whose url is a number', { ...event, context: { url: 5 } }],
   ['a touch of nobody', { v: 1, kind: 'touched', id: 't' }],
@@ -54,6 +55,7 @@ const right: readonly [what: string, record: object][] = [
   ['a numbered event', numbered],
   ['16 skipped numbers', { ...numbered, skipped: Array.from({ length: 16 }, (_, i) => i + 1) }],
   ['an import', { ...numbered, at: 5, imported: true }],
+  ['a retry', { ...event, retryOf: '0:4' }],
   ['an import that corrects a failed one', { ...event, at: 5, imported: true, retryOf: '0:4' }],
   [
     'an event with all there is',

@@ -133,6 +133,7 @@ const visitors: fc.Arbitrary<Visitor> = fc.record({
     { maxLength: 3 },
   ),
   recentIds: fc.array(fc.stringMatching(/^[A-Za-z0-9_-]{11}$/), { maxLength: 4 }),
+  failures: fc.array(fc.nat(), { maxLength: 3 }),
   counts,
   traits: map(json),
   session: fc.option(
@@ -173,6 +174,7 @@ describe('the stored form of a visitor', () => {
       session: { number: 1, startedAt: 999_950, campaign: 'spring', traits: { session_page_views: 1 } },
       sources: [{ id: 's', next: 4, missing: [2], floor: 0, skipped: [], held: [] }],
       recentIds: ['CNyCB7V75bk'],
+      failures: [],
       timers: [
         { what: 'session', key: [], due: 2_800_000, wallDue: 2_800_003, skew: 3, setAt: 9 },
         { what: 'slot', key: ['banner', 'r', 'for'], due: 1_060_000, wallDue: 1_060_003, skew: 3, setAt: 9 },

@@ -172,6 +172,12 @@ export class FoldShard {
         });
       }
     }
+    for (const position of changes.retried) {
+      this.failed.splice(
+        this.failed.findIndex((event) => event.position === position),
+        1,
+      );
+    }
     this.failed.push(...changes.failed);
     this.activity.push(...changes.activity);
     this.meta = { ...this.meta, ...changes.meta };

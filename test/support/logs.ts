@@ -29,6 +29,7 @@ export const smallSettings: FoldSettings = {
   missing: 3,
   skippedAhead: 3,
   recentIds: 2,
+  failures: 2,
   heldEvents: 3,
   heldBytes: 700,
   candidates: 2,

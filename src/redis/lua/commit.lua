@@ -4,9 +4,9 @@
 -- KEYS: 1 meta, 2 timers, 3 historic, 4 outbox, 5 failed, 6 failed:order,
 --       then profile and slots of each visitor that is kept, then of each that is removed
 -- ARGV: 1 new commit id, 2 previous commit id, 3 owner, 4 meta (JSON), 5 life of visitor keys (s), 6 failed events kept,
---       7 channel, 8 message, 9 1: the slots of the visitors kept follow the message, 10 visitors kept, 11 visitors removed, 12 outbox entries, 13 failed events,
+--       7 channel, 8 message, 9 1: the slots of the visitors kept follow the message, 10 visitors kept, 11 visitors removed, 12 outbox entries, 13 failed events retried, 14 failed events,
 --       then kept: visitor, profile, slots, wakeAt or '', historicDue or ''; removed: visitor;
---       outbox: stream id, topic, key, value; failed: position, JSON
+--       outbox: stream id, topic, key, value; retried: position; failed: position, JSON
 -- Answers DONE, ALREADY or FENCED.
 local expected = { 'string', 'zset', 'zset', 'stream', 'hash', 'zset' }
 for i = 1, #KEYS do
@@ -23,9 +23,10 @@ if stands.commit == ARGV[1] then return 'ALREADY' end
 if stands.owner ~= ARGV[3] or stands.commit ~= ARGV[2] then return 'FENCED' end
 
 local kept, removed = tonumber(ARGV[10]), tonumber(ARGV[11])
-local outbox, failed = tonumber(ARGV[12]), tonumber(ARGV[13])
-local outboxFrom = 13 + kept * 5 + removed
-local failedFrom = outboxFrom + outbox * 4
+local outbox, retried, failed = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
+local outboxFrom = 14 + kept * 5 + removed
+local retriedFrom = outboxFrom + outbox * 4
+local failedFrom = retriedFrom + retried
 
 -- A stream takes no id at or below its last one; the ids of one commit ascend.
 if outbox > 0 and redis.call('EXISTS', KEYS[4]) == 1 then
@@ -52,14 +53,14 @@ local function place(set, unset, score, visitor)
   end
 end
 for i = 0, kept - 1 do
-  local key, arg = 7 + i * 2, 14 + i * 5
+  local key, arg = 7 + i * 2, 15 + i * 5
   redis.call('SET', KEYS[key], ARGV[arg + 1], 'EX', ARGV[5])
   redis.call('SET', KEYS[key + 1], ARGV[arg + 2], 'EX', ARGV[5])
   place(wake, asleep, ARGV[arg + 3], ARGV[arg])
   place(due, undue, ARGV[arg + 4], ARGV[arg])
 end
 for i = 0, removed - 1 do
-  local key, arg = 7 + (kept + i) * 2, 14 + kept * 5 + i
+  local key, arg = 7 + (kept + i) * 2, 15 + kept * 5 + i
   redis.call('DEL', KEYS[key], KEYS[key + 1])
   asleep[#asleep + 1] = ARGV[arg]
   undue[#undue + 1] = ARGV[arg]
@@ -75,6 +76,10 @@ for i = 0, outbox - 1 do
   redis.call('XADD', KEYS[4], ARGV[arg], 'topic', ARGV[arg + 1], 'key', ARGV[arg + 2], 'value', ARGV[arg + 3])
 end
 
+for i = 1, retried do
+  redis.call('HDEL', KEYS[5], ARGV[retriedFrom + i])
+  redis.call('ZREM', KEYS[6], ARGV[retriedFrom + i])
+end
 if failed > 0 then
   local n = tonumber(redis.call('ZREVRANGE', KEYS[6], 0, 0, 'WITHSCORES')[2] or 0)
   for i = 0, failed - 1 do
@@ -95,7 +100,7 @@ end
 redis.call('SET', KEYS[1], ARGV[4])
 local message = { ARGV[8] }
 if ARGV[9] == '1' then
-  for i = 0, kept - 1 do message[i + 2] = ARGV[16 + i * 5] end
+  for i = 0, kept - 1 do message[i + 2] = ARGV[17 + i * 5] end
 end
 redis.call('PUBLISH', ARGV[7], table.concat(message))
 return 'DONE'

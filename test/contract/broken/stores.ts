@@ -18,6 +18,7 @@ function changed(store: StateStore, commit: (commit: Commit) => Promise<CommitRe
     readOutbox: (shard, after, limit) => store.readOutbox(shard, after, limit),
     drained: (shard, owner, ids) => store.drained(shard, owner, ids),
     readFailed: (query) => store.readFailed(query),
+    readFailedAt: (shard, position) => store.readFailedAt(shard, position),
     putBundle: (hash, text) => store.putBundle(hash, text),
     readBundle: (hash) => store.readBundle(hash),
     close: () => store.close(),
