@@ -7,19 +7,24 @@ interface Waiting {
   readonly group: Group;
   readonly index: number;
 }
+/** One `append` call. */
 interface Group {
-  readonly outcomes: AppendOutcome[];
+  readonly outcomes: (AppendOutcome | undefined)[];
   left: number;
+  timer: NodeJS.Timeout;
+  isLate: boolean;
   readonly resolve: (outcomes: readonly AppendOutcome[]) => void;
 }
 
 /**
  * The way from requests to the log. Records that come in the same turn of the event loop, or while an append of their shard is under
  * way, travel as one append: that is how single calls share an fsync. **At most one append is in flight a shard**, so one
- * gateway never reorders a visitor (semantics 1.6). Bounded: see `isFull`.
+ * gateway never reorders a visitor (semantics 1.6). Bounded: see `isFull`. Nobody waits longer than the deadline, also not behind
+ * appends that take that long themselves.
  */
 export class AppendQueue {
   readonly #log: EventLog;
+  readonly #deadlineMs: number;
   readonly #waiting: Waiting[][];
   readonly #inFlight: boolean[];
   /** Offset after the last record of each shard that this process appended. */
@@ -30,8 +35,9 @@ export class AppendQueue {
   #scheduled = false;
   readonly #idle = new Set<() => void>();
 
-  constructor(log: EventLog) {
+  constructor(log: EventLog, deadlineMs: number) {
     this.#log = log;
+    this.#deadlineMs = deadlineMs;
     this.#waiting = Array.from({ length: log.shards }, () => []);
     this.#inFlight = new Array<boolean>(log.shards).fill(false);
     this.#ends = new Array<number>(log.shards).fill(0);
@@ -60,7 +66,13 @@ export class AppendQueue {
   ): Promise<readonly AppendOutcome[]> {
     if (entries.length === 0) return Promise.resolve([]);
     return new Promise((resolve) => {
-      const group: Group = { outcomes: new Array<AppendOutcome>(entries.length), left: entries.length, resolve };
+      const group: Group = {
+        outcomes: new Array<AppendOutcome | undefined>(entries.length),
+        left: entries.length,
+        timer: setTimeout(() => this.#late(group), this.#deadlineMs),
+        isLate: false,
+        resolve,
+      };
       for (let index = 0; index < entries.length; index++) {
         const { shard, key, value } = entries[index]!;
         this.#waiting[shard]!.push({ key, value, group, index });
@@ -110,17 +122,51 @@ export class AppendQueue {
       const { shard, waiting } = taken[i]!;
       const outcome = outcomes[i]!;
       this.#inFlight[shard] = false;
-      this.#records--;
-      this.#chars -= waiting.value.length;
       if (outcome.ok && outcome.offset >= this.#ends[shard]!) this.#ends[shard] = outcome.offset + 1;
-      const { group } = waiting;
-      group.outcomes[waiting.index] = outcome;
-      if (--group.left === 0) group.resolve(group.outcomes);
+      this.#leave(waiting, outcome);
     }
     if (this.#waiting.some((queue) => queue.length > 0)) this.#schedule();
-    if (this.#records === 0) {
-      for (const resolve of this.#idle) resolve();
-      this.#idle.clear();
+    this.#checkIdle();
+  }
+
+  /** The deadline. What still waits was surely not written; the log has a moment more to tell of what is on its way. */
+  #late(group: Group): void {
+    group.isLate = true;
+    for (const queue of this.#waiting) {
+      // All have the same time, so who is late stands in front.
+      const late = queue.findIndex((waiting) => !waiting.group.isLate);
+      for (const waiting of queue.splice(0, late === -1 ? queue.length : late)) {
+        const message = `the log did not take the record within ${this.#deadlineMs} ms`;
+        this.#leave(waiting, { ok: false, code: 'LOG_UNAVAILABLE', message });
+      }
+    }
+    this.#checkIdle();
+    if (group.left > 0) group.timer = setTimeout(() => this.#giveUp(group), limits.appendGraceMs);
+  }
+
+  #giveUp(group: Group): void {
+    const message = `the log did not answer within ${this.#deadlineMs} ms; the record may still be written`;
+    for (let index = 0; index < group.outcomes.length; index++) {
+      if (group.outcomes[index] === undefined) answer(group, index, { ok: false, code: 'UNKNOWN', message });
     }
   }
+
+  #leave({ value, group, index }: Waiting, outcome: AppendOutcome): void {
+    this.#records--;
+    this.#chars -= value.length;
+    if (group.outcomes[index] === undefined) answer(group, index, outcome);
+  }
+
+  #checkIdle(): void {
+    if (this.#records > 0) return;
+    for (const resolve of this.#idle) resolve();
+    this.#idle.clear();
+  }
+}
+
+function answer(group: Group, index: number, outcome: AppendOutcome): void {
+  group.outcomes[index] = outcome;
+  if (--group.left > 0) return;
+  clearTimeout(group.timer);
+  group.resolve(group.outcomes as readonly AppendOutcome[]);
 }

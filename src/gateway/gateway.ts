@@ -65,7 +65,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, log, store, hub, bundles, playbook, logger, metrics, secrets } = options;
   const now = options.now ?? (() => performance.timeOrigin + performance.now());
   const development = config.mode === 'development';
-  const queue = new AppendQueue(log);
+  const queue = new AppendQueue(log, config.appendDeadlineMs);
   const lagOf = (shard: number) => Math.max(0, queue.endOf(shard) - (hub.view(shard)?.position ?? 0));
   const lag = () => new Map(Array.from({ length: log.shards }, (_, shard) => [shard, lagOf(shard)]));
   const streams = new Set<() => void>();
@@ -97,7 +97,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
     now,
   };
-  const stopReading = hub.onRead((visitor, read) => services.slots.noticeRead(visitor, read));
   metrics.readLag(lag);
   metrics.readQueue(() => queue.records);
 
@@ -119,7 +118,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   async function stop(): Promise<void> {
     stopping = true;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    stopReading();
+    services.slots.close();
     for (const end of [...streams]) end();
     await sockets.stop();
     await queue.drained();

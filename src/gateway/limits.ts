@@ -44,6 +44,13 @@ export const limits = {
   touched: 20_000,
   /** At most one `touched` a visitor in this time. */
   touchedEveryMs: 60_000,
+  /** Visitors whose last slots are kept for the time when the state does not answer, and the memory they may take. */
+  lastKnownVisitors: 50_000,
+  lastKnownBytes: 64_000_000,
+  /** A log that did not tell where it ends is left alone for this long. */
+  logAskPauseMs: 1_000,
+  /** What is on its way to the log may take this much longer than the deadline, so that the log's own word about it can come. */
+  appendGraceMs: 100,
   /** Subscriptions of one socket. */
   subscriptions: 20,
   /** Bytes of one WebSocket message. */

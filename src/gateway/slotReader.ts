@@ -14,7 +14,10 @@ import type { SlotsRead } from '../state/stateStore.ts';
 import type { AppendQueue } from './appendQueue.ts';
 import type { RequestContext } from './context.ts';
 import { badCursor, type Cursor, decodeCursor } from './cursor.ts';
+import { withDeadline } from './deadline.ts';
+import { LastKnownSlots } from './lastKnown.ts';
 import { limits } from './limits.ts';
+import { LogEnds } from './logEnds.ts';
 import { answerSlot, loadBundles, type SlotAnswer } from './slotAnswers.ts';
 import type { Scope } from './tokens.ts';
 import { TouchedVisitors } from './touched.ts';
@@ -52,14 +55,32 @@ export interface SlotsState {
 
 const dayMs = 86_400_000;
 
-/** Answers slots from the state; from the playbook's fallbacks when the state does not answer in time (guarantee 6). */
+/**
+ * Answers slots from the state. When it does not answer in time (guarantee 6): what it last told of the visitor, else the playbook's
+ * fallbacks, marked stale.
+ */
 export class SlotReader {
   readonly #options: SlotReaderOptions;
   readonly #touched: TouchedVisitors;
+  readonly #lastKnown = new LastKnownSlots();
+  readonly #logEnds: LogEnds;
+  readonly #stopListening: readonly (() => void)[];
 
   constructor(options: SlotReaderOptions) {
+    const { hub, metrics } = options;
     this.#options = options;
     this.#touched = new TouchedVisitors(options);
+    this.#logEnds = new LogEnds(options);
+    this.#stopListening = [
+      hub.onRead((visitor, read) => this.#noticeRead(visitor, read)),
+      hub.onCommit((visitor, slots, shard) => this.#lastKnown.pushed(visitor, slots, shard)),
+    ];
+    metrics.readLastKnown(() => this.#lastKnown);
+  }
+
+  /** Hears of commits no more. */
+  close(): void {
+    for (const stop of this.#stopListening) stop();
   }
 
   /** @throws UsherError for a missing or insufficient token, limits, BAD_CURSOR */
@@ -83,13 +104,10 @@ export class SlotReader {
       this.#find(visitor, cursor, known, query.context, startedAt + waitMs),
       config.slotsDeadlineMs + waitMs,
     );
+    const state = found?.state ?? this.stateWithout(visitor);
+    const shown = { ...this.#options, stale: found === null || found.stale };
     const answers = wanted.map((definition) =>
-      definition instanceof UsherError
-        ? definition
-        : answerSlot(definition, found?.state ?? this.#nothingRead(visitor), {
-            ...this.#options,
-            stale: found === null || found.stale,
-          }),
+      definition instanceof UsherError ? definition : answerSlot(definition, state, shown),
     );
     const seconds = (now() - startedAt) / 1000;
     for (const answer of answers) if (!(answer instanceof UsherError)) metrics.slotResolved(answer.source, seconds);
@@ -121,13 +139,29 @@ export class SlotReader {
         ? error
         : new UsherError('STATE_UNAVAILABLE', 'the state did not answer', { cause: error });
     }
-    const view = this.live(read.slots === null ? null : decodeSlots(read.slots), read.meta?.appendTime ?? 0);
+    const shard = shardViewOf(read.meta);
+    this.#lastKnown.read(visitor, read.slots, shard);
+    const view = this.live(read.slots === null ? null : decodeSlots(read.slots), shard.appendTime);
     this.#touched.check(visitor, view, read.meta?.active?.playbook ?? null);
-    return { visitor, view, shard: shardViewOf(read.meta) };
+    return { visitor, view, shard };
+  }
+
+  /** The best that can be told of the visitor's slots without the state. */
+  stateWithout(visitor: string): SlotsState {
+    const { hub, log, metrics } = this.#options;
+    const shard = hub.view(shardOf(visitor, log.shards)) ?? shardViewOf(null);
+    const known = this.#lastKnown.of(visitor);
+    // Of another lineage: from before the shard was made anew, or rolled back.
+    const isUsable = known !== null && known.slots !== null && known.shard.lineage === shard.lineage;
+    metrics.answeredWithoutState(isUsable ? 'last_known' : 'fallback');
+    if (!isUsable) return { visitor, view: null, shard };
+    // Where the shard stood then, so that the cursor does not promise more than these slots have.
+    return { visitor, view: this.live(decodeSlots(known.slots), shard.appendTime), shard: known.shard };
   }
 
   /** What the hub read to compare: visitors that only listen are decided anew under another playbook, too. */
-  noticeRead(visitor: string, { meta, slots }: SlotsRead): void {
+  #noticeRead(visitor: string, { meta, slots }: SlotsRead): void {
+    this.#lastKnown.read(visitor, slots, shardViewOf(meta));
     if (slots !== null) this.#touched.check(visitor, decodeSlots(slots), meta?.active?.playbook ?? null);
   }
 
@@ -156,18 +190,17 @@ export class SlotReader {
       if (state.view !== null) await loadBundles(state.view, definitions, this.#options.bundles);
       return { state, stale: stale || held };
     } catch (error) {
-      if (isUsherError(error) && error.code === 'STATE_UNAVAILABLE') return null;
-      throw error;
+      return unlessAway(error);
     }
   }
 
   /** Whether all below the cursor is folded, waiting for it until then. @throws UsherError BAD_CURSOR beyond the log's end */
   async #folded(visitor: string, cursor: Cursor, waitUntil: number): Promise<boolean> {
-    const { hub, queue, log, now } = this.#options;
+    const { hub, log, now, config } = this.#options;
     const shard = shardOf(visitor, log.shards);
     if ((hub.view(shard)?.position ?? 0) >= cursor.upTo) return true;
-    // What this process appended it knows the end of; for the rest the log is asked, once.
-    if (cursor.upTo > queue.endOf(shard) && cursor.upTo > (await log.bounds(shard)).end) {
+    // Half of the time: the other half is for the state.
+    if (await this.#logEnds.isBeyond(shard, cursor.upTo, config.slotsDeadlineMs / 2)) {
       throw badCursor(`it is beyond the end of the log of shard ${shard}`);
     }
     return hub.waitFor(shard, cursor.upTo - 1, waitUntil - now());
@@ -199,12 +232,6 @@ export class SlotReader {
       stop();
     }
   }
-
-  #nothingRead(visitor: string): SlotsState {
-    const { hub, log } = this.#options;
-    const view = hub.view(shardOf(visitor, log.shards));
-    return { visitor, view: null, shard: view ?? { lineage: '', position: 0, appendTime: 0 } };
-  }
 }
 
 function isHeld(cursor: Cursor | null, { view }: SlotsState): boolean {
@@ -215,6 +242,12 @@ export function shardViewOf(meta: ShardMeta | null): SlotsState['shard'] {
   return meta === null ? { lineage: '', position: 0, appendTime: 0 } : meta;
 }
 
+/** null: the state does not answer. */
+export function unlessAway(error: unknown): null {
+  if (isUsherError(error) && error.code === 'STATE_UNAVAILABLE') return null;
+  throw error;
+}
+
 function unknownSlot(name: string, known: Iterable<string>): UsherError {
   const near = nearest(name.slice(0, 100), known);
   const shown = JSON.stringify(name.slice(0, 80));
@@ -222,18 +255,4 @@ function unknownSlot(name: string, known: Iterable<string>): UsherError {
     'SLOT_UNKNOWN',
     `${shown} is not a slot of the playbook${near === null ? '' : `; did you mean "${near}"?`}`,
   );
-}
-
-/** What the promise gives within so many milliseconds; null after that. A rejection stays one, also when it comes too late to matter. */
-async function withDeadline<T>(promise: Promise<T>, ms: number): Promise<T | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(resolve, ms, null);
-  });
-  promise.catch(() => {});
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -8,7 +8,7 @@ import { type Cursor, encodeCursor } from './cursor.ts';
 import { Inbox } from './inbox.ts';
 import { limits } from './limits.ts';
 import { answerSlot, isSameLineage, lineageOf, loadBundles, type SlotAnswer } from './slotAnswers.ts';
-import type { SlotsState } from './slotReader.ts';
+import { type SlotsState, unlessAway } from './slotReader.ts';
 
 export interface StageAnswer {
   readonly name: string;
@@ -36,7 +36,8 @@ export interface ActivityAnswer {
 
 /**
  * A visitor's slots as they change: subscribe, then read, then drop what is not newer (semantics 7.1). A reader slower than the changes gets
- * the newest state and the latest cause; nothing is queued.
+ * the newest state and the latest cause; nothing is queued. Opened while the state is away it begins with what was last known, marked stale;
+ * the hub tells the rest when the state is back.
  */
 export function contentUpdates(
   context: RequestContext,
@@ -48,14 +49,22 @@ export function contentUpdates(
   let latest: VisitorChange | null = null;
   let sent: { lineage: string; version: number } | null = after?.slots ?? null;
   let isFirst = true;
+  let isStale = false;
   const inbox = new Inbox<ContentUpdateAnswer>(context, async () => {
     if (isFirst) {
       isFirst = false;
-      return toUpdate(await slots.stateOf(visitor, context), null);
+      const state = await slots.stateOf(visitor, context).catch(unlessAway);
+      if (state !== null) return toUpdate(state, null);
+      isStale = true;
+      // Whoever comes back with a cursor has what was shown then.
+      return after === null ? toUpdate(slots.stateWithout(visitor), null) : 'skip';
     }
     if (latest === null) return 'wait';
     const change = latest;
     latest = null;
+    // The first word after a stale one replaces it, also where the two are the same.
+    if (isStale) sent = after?.slots ?? null;
+    isStale = false;
     const view = change.slots === null ? null : decodeSlots(change.slots);
     return toUpdate({ visitor, view: slots.live(view, change.shard.appendTime), shard: change.shard }, change);
   });
@@ -77,7 +86,7 @@ export function contentUpdates(
     const changed = definitions.filter((definition) => (state.view?.slots[definition.name]?.version ?? 0) > since);
     if (changed.length === 0) return 'skip';
     if (state.view !== null) await loadBundles(state.view, changed, context.services.bundles);
-    const answers = changed.map((definition) => answerSlot(definition, state, { ...context.services, stale: false }));
+    const answers = changed.map((definition) => answerSlot(definition, state, { ...context.services, stale: isStale }));
     const isChange = sameLineage && change !== null;
     return {
       kind: isChange ? 'CHANGE' : 'SNAPSHOT',

@@ -6,6 +6,8 @@ export interface Metrics {
   readonly eventRefused: (reason: string) => void;
   readonly eventToUpdate: (seconds: number) => void;
   readonly slotResolved: (source: string, seconds: number) => void;
+  /** A page was answered while the state was away: with what was last known of its visitor, or with fallbacks. */
+  readonly answeredWithoutState: (from: 'last_known' | 'fallback') => void;
   readonly updateDropped: (reason: string) => void;
   readonly subscriptionOpened: (transport: Transport) => void;
   readonly subscriptionClosed: (transport: Transport) => void;
@@ -21,6 +23,8 @@ export interface Metrics {
   readLag(read: () => ReadonlyMap<number, number>): void;
   /** Asked for when the metrics are read: records that wait for the log. */
   readQueue(read: () => number): void;
+  /** Asked for when the metrics are read: how much is kept for the time when the state is away. */
+  readLastKnown(read: () => { readonly visitors: number; readonly bytes: number }): void;
   /** Prometheus text. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -79,6 +83,12 @@ export function createMetrics(): Metrics {
     buckets: latencyBuckets,
     registers,
   });
+  const withoutState = new Counter({
+    name: 'usher_answers_without_state_total',
+    help: 'Answers of slots while the state did not answer, by where they came from.',
+    labelNames: ['from'],
+    registers,
+  });
   const dropped = new Counter({
     name: 'usher_updates_dropped_total',
     help: 'Updates that slow subscribers did not get.',
@@ -117,6 +127,7 @@ export function createMetrics(): Metrics {
   });
   let lag = (): ReadonlyMap<number, number> => new Map();
   let queue = () => 0;
+  let lastKnown = () => ({ visitors: 0, bytes: 0 });
   new Gauge({
     name: 'usher_log_lag',
     help: 'Records in the log that are not folded yet.',
@@ -134,6 +145,22 @@ export function createMetrics(): Metrics {
       this.set(queue());
     },
   });
+  new Gauge({
+    name: 'usher_last_known_visitors',
+    help: 'Visitors whose last slots are kept for the time when the state does not answer.',
+    registers,
+    collect() {
+      this.set(lastKnown().visitors);
+    },
+  });
+  new Gauge({
+    name: 'usher_last_known_bytes',
+    help: 'Memory that these slots take, at most.',
+    registers,
+    collect() {
+      this.set(lastKnown().bytes);
+    },
+  });
   const seen = new Map<number, ShardCounters>();
 
   return {
@@ -141,6 +168,7 @@ export function createMetrics(): Metrics {
     eventRefused: countBy(refused, 'reason'),
     eventToUpdate: (seconds) => toUpdate.observe(seconds),
     slotResolved: (source, seconds) => resolved.observe({ source }, seconds),
+    answeredWithoutState: countBy(withoutState, 'from'),
     updateDropped: countBy(dropped, 'reason'),
     subscriptionOpened: (transport) => subscriptions.inc({ transport }),
     subscriptionClosed: (transport) => subscriptions.dec({ transport }),
@@ -160,6 +188,9 @@ export function createMetrics(): Metrics {
     },
     readQueue(read) {
       queue = read;
+    },
+    readLastKnown(read) {
+      lastKnown = read;
     },
     async text() {
       processRegistry ??= openProcessRegistry();

@@ -43,6 +43,8 @@ export interface HubOptions {
 }
 
 const defaultRecheckMs = 5_000;
+/** After a recheck that the state did not answer. */
+const retryMs = 500;
 /** Visitors read at once when rechecking. */
 const recheckPage = 256;
 
@@ -57,12 +59,17 @@ export class Hub {
   readonly #options: Required<HubOptions>;
   readonly #views: (ShardView | null)[];
   readonly #waiters: Set<() => void>[];
-  readonly #visitors = new Map<string, { shard: number; told: string; listeners: Set<Listener<VisitorChange>> }>();
+  readonly #visitors = new Map<
+    string,
+    { shard: number; told: string | null; listeners: Set<Listener<VisitorChange>> }
+  >();
   /** By visitor; null: those who watch everybody. */
   readonly #watchers = new Map<string | null, Set<Listener<ActivityChange>>>();
   readonly #readers = new Set<(visitor: string, read: SlotsRead) => void>();
+  readonly #followers = new Set<(visitor: string, slots: string | null, shard: ShardView) => void>();
   readonly #unsubscribe: (() => Promise<void>)[] = [];
   #timer: NodeJS.Timeout | null = null;
+  #soon: NodeJS.Timeout | null = null;
   #rechecking: Promise<void> | null = null;
   #stopped = false;
 
@@ -90,6 +97,7 @@ export class Hub {
   async stop(): Promise<void> {
     this.#stopped = true;
     if (this.#timer !== null) clearInterval(this.#timer);
+    if (this.#soon !== null) clearTimeout(this.#soon);
     for (const unsubscribe of this.#unsubscribe.splice(0)) await unsubscribe();
     await this.#rechecking;
     for (const waiters of this.#waiters) for (const wake of [...waiters]) wake();
@@ -123,9 +131,11 @@ export class Hub {
   listen(visitor: string, listener: Listener<VisitorChange>): () => void {
     let entry = this.#visitors.get(visitor);
     if (entry === undefined) {
-      entry = { shard: shardOf(visitor, this.#options.shards), told: '', listeners: new Set() };
+      entry = { shard: shardOf(visitor, this.#options.shards), told: null, listeners: new Set() };
       this.#visitors.set(visitor, entry);
     }
+    // The next recheck tells all of them, whatever the others had heard: this one may have begun without the state.
+    entry.told = null;
     const { listeners } = entry;
     listeners.add(listener);
     return () => {
@@ -155,6 +165,12 @@ export class Hub {
     return () => this.#readers.delete(reader);
   }
 
+  /** Calls back with the slots of each visitor that a commit touches, whoever listens. Returns how to stop. */
+  onCommit(follower: (visitor: string, slots: string | null, shard: ShardView) => void): () => void {
+    this.#followers.add(follower);
+    return () => this.#followers.delete(follower);
+  }
+
   /** Visitors with a listener. */
   get connectedVisitors(): number {
     return this.#visitors.size;
@@ -164,6 +180,9 @@ export class Hub {
     const receivedAt = this.#options.now();
     const view: ShardView = { lineage: message.lineage, position: message.position, appendTime: message.appendTime };
     this.#setView(message.shard, view);
+    for (const follower of this.#followers) {
+      for (const { visitor, slots } of message.visitors) follower(visitor, slots, view);
+    }
     if (this.#visitors.size > 0) this.#tellVisitors(message, view, receivedAt);
     if (this.#watchers.size > 0) this.#tellWatchers(message, view, receivedAt);
   }
@@ -204,13 +223,21 @@ export class Hub {
   /** Reads where the shards stand and what the connected visitors have; tells those whose state is not what they were told last. */
   recheck(): Promise<void> {
     if (this.#stopped) return Promise.resolve();
-    // A state that does not answer is read again at the next turn; until then subscribers keep what they have.
     this.#rechecking ??= this.#recheckAll()
-      .catch(() => {})
+      // A state that does not answer is read again soon; until then subscribers keep what they have.
+      .catch(() => this.#recheckSoon())
       .finally(() => {
         this.#rechecking = null;
       });
     return this.#rechecking;
+  }
+
+  #recheckSoon(): void {
+    if (this.#soon !== null || this.#stopped) return;
+    this.#soon = setTimeout(() => {
+      this.#soon = null;
+      void this.recheck();
+    }, retryMs).unref();
   }
 
   async #recheckAll(): Promise<void> {

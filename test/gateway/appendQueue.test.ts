@@ -30,7 +30,7 @@ const valuesOf = (log: HandLog) => log.calls.map(({ entries }) => entries.map(({
 describe('the append queue', () => {
   it('sends what comes in one turn of the event loop as one append', async () => {
     const log = new HandLog();
-    const queue = new AppendQueue(log);
+    const queue = new AppendQueue(log, 5_000);
     const answers = [queue.append([entry(0, 'a')]), queue.append([entry(1, 'b'), entry(0, 'c')])];
     await turn();
     expect(valuesOf(log)).toEqual([['a', 'c', 'b']]);
@@ -40,7 +40,7 @@ describe('the append queue', () => {
 
   it('never has two appends of one shard in flight, whatever the other shards do', async () => {
     const log = new HandLog();
-    const queue = new AppendQueue(log);
+    const queue = new AppendQueue(log, 5_000);
     void queue.append([entry(0, 'a1')]);
     await turn();
     void queue.append([entry(0, 'a2'), entry(1, 'b1')]);
@@ -59,7 +59,7 @@ describe('the append queue', () => {
 
   it('keeps at most two appends in flight, so that what waits becomes one larger append', async () => {
     const log = new HandLog();
-    const queue = new AppendQueue(log);
+    const queue = new AppendQueue(log, 5_000);
     for (const shard of [0, 1, 2, 3]) {
       void queue.append([entry(shard, `${shard}`)]);
       await turn();
@@ -73,7 +73,7 @@ describe('the append queue', () => {
 
   it('cuts appends at the limit and sends the rest', async () => {
     const log = new HandLog();
-    const queue = new AppendQueue(log);
+    const queue = new AppendQueue(log, 5_000);
     const all = queue.append(Array.from({ length: limits.appendRecords + 1 }, (_, i) => entry(i % 2, `${i}`)));
     while (log.calls.length < 1) await turn();
     log.calls[0]!.end();
@@ -88,9 +88,41 @@ describe('the append queue', () => {
   it('answers UNKNOWN when an adapter rejects against its promise', async () => {
     const log = new HandLog();
     log.append = () => Promise.reject(new Error('broken adapter'));
-    expect(await new AppendQueue(log).append([entry(0, 'a')])).toEqual([
+    expect(await new AppendQueue(log, 5_000).append([entry(0, 'a')])).toEqual([
       { ok: false, code: 'UNKNOWN', message: 'broken adapter' },
     ]);
+  });
+});
+
+describe('the deadline of an append', () => {
+  it('ends the wait of those behind an append that takes too long: they were surely not written', async () => {
+    const log = new HandLog();
+    const queue = new AppendQueue(log, 20);
+    const sent = queue.append([entry(0, 'sent')]);
+    await turn();
+    const behind = queue.append([entry(0, 'behind'), entry(0, 'too')]);
+    expect((await behind).map((outcome) => outcome.ok || outcome.code)).toEqual(['LOG_UNAVAILABLE', 'LOG_UNAVAILABLE']);
+    // The log's own word about what is on its way counts, if it comes in the time of grace.
+    log.calls[0]!.end();
+    expect(await sent).toMatchObject([{ ok: true }]);
+    const next = queue.append([entry(0, 'next')]);
+    while (log.calls.length < 2) await turn();
+    log.calls[1]!.end();
+    expect(await next).toMatchObject([{ ok: true }]);
+    expect(valuesOf(log)).toEqual([['sent'], ['next']]);
+  });
+
+  it('answers UNKNOWN for what is on its way, and goes on when the log answers after all', async () => {
+    const log = new HandLog();
+    const queue = new AppendQueue(log, 20);
+    const startedAt = performance.now();
+    expect(await queue.append([entry(0, 'sent')])).toMatchObject([{ ok: false, code: 'UNKNOWN' }]);
+    // Node's timers may be a millisecond early.
+    expect(performance.now() - startedAt).toBeGreaterThan(20 + limits.appendGraceMs - 3);
+    expect(queue.records).toBe(1);
+    log.calls[0]!.end();
+    await queue.drained();
+    expect([queue.records, queue.endOf(0)]).toEqual([0, 1]);
   });
 });
 
@@ -106,7 +138,7 @@ describe('intake', () => {
   };
   const event: IncomingEvent = { type: 'pinged' };
   function intakeOver(log: EventLog, lag = 0) {
-    const queue = new AppendQueue(log);
+    const queue = new AppendQueue(log, 5_000);
     const refused: string[] = [];
     const accepted: string[] = [];
     const intake = new Intake({

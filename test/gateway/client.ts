@@ -42,7 +42,12 @@ export class Received<T> {
 }
 
 /** A subscription over WebSocket with the client that browsers use. */
-export function subscribe(usher: TestUsher, query: string, token: string, variables: Record<string, unknown> = {}) {
+export function subscribe(
+  usher: Pick<TestUsher, 'url'>,
+  query: string,
+  token: string,
+  variables: Record<string, unknown> = {},
+) {
   const received = new Received<Result>();
   const client = createClient({
     url: `${usher.url.replace('http', 'ws')}/graphql`,

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config.ts';
+import { UsherError } from '../../src/errors.ts';
 import { AppendQueue } from '../../src/gateway/appendQueue.ts';
 import { RequestContext } from '../../src/gateway/context.ts';
 import { limits } from '../../src/gateway/limits.ts';
@@ -35,11 +36,13 @@ let hub: Hub;
 let meta: ShardMeta;
 let playbook: Playbook;
 let context: RequestContext;
+let clock: () => number;
 const late: CommitMessage[] = [];
 const broadcast = localBroadcast();
 
 beforeEach(async () => {
   late.length = 0;
+  clock = Date.now;
   playbook = playbookOf(`events: { pinged: { name: Pinged, says: pinged } }
 content: { plain: { type: text, title: Plain }, shown: { type: text, title: Shown } }
 slots: { a: { accepts: text, fallback: plain }, b: { accepts: text, fallback: plain } }
@@ -64,9 +67,9 @@ rules: { r: { name: R, when: pinged, then: [{ show: { slot: a, content: shown } 
     hub,
     store,
     playbook: () => playbook,
-    queue: new AppendQueue(log),
+    queue: new AppendQueue(log, 5_000),
     metrics: createMetrics(),
-    now: () => Date.now(),
+    now: () => clock(),
   };
   const bundles = new Bundles(() => Promise.resolve(null));
   const services = {
@@ -84,7 +87,7 @@ afterEach(async () => {
 });
 
 /** Commits the visitor at this version, at which slot `a` changed; its message waits in `late`. */
-async function commit(version: number, more: Partial<Activity> = {}): Promise<void> {
+async function commit(version: number, more: Partial<Activity> = {}, expiresAt: number | null = null): Promise<void> {
   const candidate: Candidate = {
     rule: 'r',
     entry: 0,
@@ -93,7 +96,7 @@ async function commit(version: number, more: Partial<Activity> = {}): Promise<vo
     playbook: playbook.version,
     cause: { offset: version, eventId: `e${version}`, eventType: 'pinged', at: version, says: 'pinged' },
     facts: [],
-    expiresAt: null,
+    expiresAt,
   };
   const state = {
     id: visitor,
@@ -192,6 +195,56 @@ describe('a visitor without an event for longer than the retention', () => {
     expect(await read()).toEqual(['RULE', 1]);
     await wait(10);
     expect(await read()).toEqual(['FALLBACK', 0]);
+  });
+});
+
+describe('what was last known, while the state is away', () => {
+  const away = () => Promise.reject(new UsherError('STATE_UNAVAILABLE', 'away'));
+  async function read(of = visitor) {
+    context.loader.clear(of);
+    const query = { context, names: ['a'], page: null, after: null, waitMs: 0 };
+    const [answer] = await context.services.slots.readOf(of, query);
+    return 'source' in answer! ? [answer.source, answer.version, answer.stale] : answer;
+  }
+  const cursorNow = async () => (await store.readMeta(shard))!.position;
+
+  it('is shown to that visitor alone, and not past its end', async () => {
+    const expiresAt = Date.now() + 1_000;
+    await commit(1, {}, expiresAt);
+    deliver();
+    expect(await read()).toEqual(['RULE', 1, false]);
+    Object.assign(store, { readSlots: away });
+    expect(await read()).toEqual(['RULE', 1, true]);
+    expect(await read('u:2')).toEqual(['FALLBACK', 0, true]);
+    clock = () => expiresAt - 1;
+    expect(await read()).toEqual(['RULE', 1, true]);
+    clock = () => expiresAt;
+    expect(await read()).toEqual(['FALLBACK', 1, true]);
+  });
+
+  it('has a cursor of its own place, so that waiting for it does not skip what came since', async () => {
+    await commit(1);
+    deliver();
+    await read();
+    const position = await cursorNow();
+    const made = commitAfter(meta, {});
+    await store.commit(made);
+    meta = made.meta;
+    broadcast.publish(late.shift()!);
+    expect(hub.view(shard)!.position).toBeGreaterThan(position);
+    Object.assign(store, { readSlots: away });
+    const state = context.services.slots.stateWithout(visitor);
+    expect(state.shard.position).toBe(position);
+  });
+
+  it('is not shown any more when the shard was made anew', async () => {
+    await commit(1);
+    deliver();
+    expect(await read()).toEqual(['RULE', 1, false]);
+    Object.assign(store, { readSlots: away });
+    const made = commitAfter(meta, {});
+    broadcast.publish({ ...made.message, lineage: 'made anew' });
+    expect(await read()).toEqual(['FALLBACK', 0, true]);
   });
 });
 

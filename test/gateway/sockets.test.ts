@@ -1,5 +1,6 @@
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { UsherError } from '../../src/errors.ts';
 import { limits } from '../../src/gateway/limits.ts';
 import { bound } from '../support/bound.ts';
 import { startTestUsher, type TestUsher } from '../support/startUsher.ts';
@@ -131,12 +132,18 @@ describe('a stream of server-sent events', () => {
 });
 
 describe('a query on a subscription', () => {
-  it('answers with the error of the field when the state cannot be read', async () => {
-    await using own = await startTestUsher(
-      {},
-      { wrapStore: (store) => ({ ...bound(store), readSlots: () => Promise.reject(new Error('gone')) }) },
-    );
+  it('answers with the error of the field when the state is not what it must be', async () => {
+    const damaged = () => Promise.reject(new UsherError('DATA_DAMAGED', 'a key of another type'));
+    await using own = await startTestUsher({}, { wrapStore: (store) => ({ ...bound(store), readSlots: damaged }) });
     await using feed = subscribe(own, updates, 'dev:alice');
-    expect((await feed.next()).errors?.[0]?.extensions.code).toBe('STATE_UNAVAILABLE');
+    expect((await feed.next()).errors?.[0]?.extensions.code).toBe('DATA_DAMAGED');
+  });
+  it('begins with fallbacks when the state does not answer', async () => {
+    const gone = () => Promise.reject(new Error('gone'));
+    await using own = await startTestUsher({}, { wrapStore: (store) => ({ ...bound(store), readSlots: gone }) });
+    await using feed = subscribe(own, 'subscription { contentUpdates { slots { source stale } } }', 'dev:alice');
+    const { slots } = (await feed.next()).data.contentUpdates;
+    for (const slot of slots) expect(slot).toEqual({ source: 'FALLBACK', stale: true });
+    expect(slots.length).toBeGreaterThan(0);
   });
 });

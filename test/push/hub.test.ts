@@ -161,6 +161,39 @@ describe('listening to a visitor', () => {
     expect(told).toEqual(['slots two']);
     await other.stop();
   });
+  it('tells who came later what the others know already, and who has nothing that it is nothing', async () => {
+    const first = listen();
+    const nobody = listen('u:nobody');
+    await store.own(shardOf('u:nobody', shards), 'owner', shards);
+    meta = await store.own(shard, 'owner', shards);
+    await commit('one');
+    const second = listen();
+    await hub.recheck();
+    expect(second.changes.map(({ slots }) => slots)).toEqual(['slots one']);
+    expect(nobody.changes.map(({ slots }) => slots)).toEqual([null]);
+    await hub.recheck();
+    expect([first.changes.length, second.changes.length, nobody.changes.length]).toEqual([2, 1, 1]);
+  });
+  it('is told soon after the state is back, not at the next turn', async () => {
+    await commit('one');
+    let isAway = false;
+    const read = store.readMeta.bind(store);
+    const flaky: StateStore = {
+      ...bound(store),
+      readMeta: async (of: number) => {
+        if (isAway) throw new Error('away');
+        return read(of);
+      },
+    };
+    const other = new Hub({ broadcast, store: flaky, shards, recheckMs: 1e9 });
+    await other.start();
+    const heard = new Promise<VisitorChange>((resolve) => other.listen(visitor, resolve));
+    isAway = true;
+    await other.recheck();
+    isAway = false;
+    expect((await heard).slots).toBe('slots one');
+    await other.stop();
+  });
   it('hears nothing after it stopped, and costs nothing', async () => {
     const { changes, stop } = listen();
     expect(hub.connectedVisitors).toBe(1);

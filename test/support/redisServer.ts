@@ -19,6 +19,8 @@ export const hasRedisServer = ((): boolean => {
 export interface RedisServer {
   readonly url: string;
   readonly port: number;
+  /** Of the process that runs now. */
+  readonly pid: number;
   /** What Redis is asked by the test itself, apart from the connections under test. */
   readonly admin: Redis;
   /** kill -9, so that what was not written is lost as in a crash. */
@@ -57,6 +59,9 @@ export async function startRedis(...settings: readonly string[]): Promise<RedisS
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
+    get pid() {
+      return child!.pid!;
+    },
     admin,
     kill,
     start,
