@@ -69,11 +69,80 @@ export const settings = {
     default: true,
     help: 'Reload the playbook when its files change; a broken one is reported and the last good one stays.',
   }),
+  role: setting({
+    env: 'USHER_ROLE',
+    schema: z.enum(['all', 'gateway', 'worker']),
+    default: 'all',
+    help: 'What this process does: gateway answers callers, worker folds and publishes the playbook, all does both. Any number of each share a cluster.',
+  }),
+  kafkaBrokers: setting({
+    env: 'USHER_KAFKA_BROKERS',
+    schema: list,
+    default: [] as string[],
+    help: 'Brokers of the log, host:port, at least one; set together with redisUrl. Without the two, Usher runs embedded: one process, one file.',
+  }),
+  kafkaTls: setting({
+    env: 'USHER_KAFKA_TLS',
+    schema: yesNo,
+    default: false,
+    help: 'Reach the brokers over TLS.',
+  }),
+  kafkaSasl: setting({
+    env: 'USHER_KAFKA_SASL',
+    schema: z.enum(['none', 'plain', 'scram-sha-256', 'scram-sha-512']),
+    default: 'none',
+    help: 'How this process proves to the brokers who it is.',
+  }),
+  kafkaUser: setting({
+    env: 'USHER_KAFKA_USER',
+    schema: z.string(),
+    default: '',
+    help: 'User name for kafkaSasl.',
+  }),
+  kafkaPassword: setting({
+    env: 'USHER_KAFKA_PASSWORD',
+    schema: z.string(),
+    default: '',
+    secret: true,
+    help: 'Password for kafkaSasl.',
+  }),
+  kafkaReplication: setting({
+    env: 'USHER_KAFKA_REPLICATION',
+    schema: whole(1, 9),
+    default: 1,
+    help: 'Copies of each partition that topics are made with; production wants 3.',
+  }),
+  kafkaMinInsync: setting({
+    env: 'USHER_KAFKA_MIN_INSYNC',
+    schema: whole(1, 9),
+    default: 1,
+    help: 'How many copies must have an event before it counts as accepted; production wants 2 of 3.',
+  }),
+  redisUrl: setting<string | undefined>({
+    env: 'USHER_REDIS_URL',
+    schema: z.string().regex(/^rediss?:\/\//, 'expected redis://… or rediss://…').optional(),
+    default: undefined,
+    secret: true,
+    help: 'Redis of the state: redis://[user:password@]host:port[/db], or rediss:// for TLS; set together with kafkaBrokers.',
+  }),
+  namespace: setting({
+    env: 'USHER_NAMESPACE',
+    schema: z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'expected lower-case letters, digits and -'),
+    default: 'usher',
+    help: 'First part of every topic, consumer group and Redis key: several Ushers can share one Kafka and one Redis.',
+  }),
+  sessionTimeoutMs: setting({
+    env: 'USHER_SESSION_TIMEOUT_MS',
+    schema: whole(1_000, 1_800_000),
+    default: 10_000,
+    unit: 'ms',
+    help: 'A worker that Kafka does not hear of for this long loses its shards to the others.',
+  }),
   shards: setting({
     env: 'USHER_SHARDS',
     schema: whole(1, 1024),
     default: 8,
-    help: 'Number of shards, chosen once for a data folder.',
+    help: 'Number of shards, chosen once for a data folder or a cluster (where 64 is the default).',
   }),
   secret: setting<string | undefined>({
     env: 'USHER_SECRET',
@@ -121,7 +190,7 @@ export const settings = {
     schema: whole(1, 3650),
     default: 30,
     unit: 'd',
-    help: 'Folded records older than this are trimmed from the embedded log.',
+    help: 'The log keeps records for this long: folded ones of the embedded log, all of a topic that Usher makes.',
   }),
   logRetentionMb: setting({
     env: 'USHER_LOG_RETENTION_MB',
@@ -228,7 +297,34 @@ export function loadConfig(from: {
     config[name] = parsed.data;
     origins[name] = origin;
   }
+  if (isClustered(config as Config) && origins['shards'] === 'default') config['shards'] = clusteredShards;
+  checkTogether(config as Config);
   return { config: config as Config, origins: origins as LoadedConfig['origins'] };
+}
+
+/** A cluster lives long and grows; more shards than workers will ever be cost little. */
+const clusteredShards = 64;
+
+/** Over Kafka and Redis, not over one file. */
+export function isClustered(config: Pick<Config, 'kafkaBrokers' | 'redisUrl'>): boolean {
+  return config.kafkaBrokers.length > 0 && config.redisUrl !== undefined;
+}
+
+/** What is right by itself, and wrong beside another setting. */
+function checkTogether(config: Config): void {
+  const wrong = (message: string) => new UsherError('CONFIG_INVALID', message);
+  const { kafkaBrokers, redisUrl, role, kafkaReplication, kafkaMinInsync, kafkaSasl, kafkaUser } = config;
+  if (kafkaBrokers.length > 0 !== (redisUrl !== undefined)) {
+    const [given, missing] = redisUrl === undefined ? ['kafkaBrokers', 'redisUrl'] : ['redisUrl', 'kafkaBrokers'];
+    throw wrong(`${given} is set and ${missing} is not; a cluster needs both, an embedded Usher neither`);
+  }
+  if (role !== 'all' && !isClustered(config)) {
+    throw wrong(`role is ${role}; an embedded Usher is one process: set kafkaBrokers and redisUrl, or take role all`);
+  }
+  if (kafkaMinInsync > kafkaReplication) {
+    throw wrong(`kafkaMinInsync is ${kafkaMinInsync}, more than the ${kafkaReplication} copies of kafkaReplication`);
+  }
+  if (kafkaSasl !== 'none' && kafkaUser === '') throw wrong(`kafkaSasl is ${kafkaSasl} and kafkaUser is not set`);
 }
 
 function readConfigFile(file: { path: string; required: boolean }): Record<string, unknown> {

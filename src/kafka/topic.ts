@@ -5,10 +5,12 @@ import { messageOf } from './link.ts';
 
 const { ConfigResourceTypes } = kafkajs;
 
-/** How the log's topic is made, and what it must be at least when it is there. */
+/** How a topic of ours is made, and what it must be at least when it is there. */
 export interface TopicOptions {
   readonly topic: string;
   readonly shards: number;
+  /** `delete` keeps records for `retentionMs`, `compact` the newest of each key. */
+  readonly cleanup: 'delete' | 'compact';
   readonly replication: number;
   readonly minInsyncReplicas: number;
   /** How long records are kept, ms; -1: for ever. What is trimmed can no longer be folded again (semantics 4.7). */
@@ -49,7 +51,7 @@ export async function ensureTopic(client: KafkaClient, options: TopicOptions): P
 }
 
 async function create(admin: Admin, options: TopicOptions): Promise<void> {
-  const { topic, shards, replication, minInsyncReplicas, retentionMs } = options;
+  const { topic, shards, cleanup, replication, minInsyncReplicas, retentionMs } = options;
   if ((await admin.listTopics()).includes(topic)) return;
   // False: another process was first. Then its topic is checked like any.
   await admin.createTopics({
@@ -62,7 +64,7 @@ async function create(admin: Admin, options: TopicOptions): Promise<void> {
         configEntries: [
           { name: 'message.timestamp.type', value: 'LogAppendTime' },
           { name: 'min.insync.replicas', value: String(minInsyncReplicas) },
-          { name: 'cleanup.policy', value: 'delete' },
+          { name: 'cleanup.policy', value: cleanup },
           { name: 'retention.ms', value: String(retentionMs) },
         ],
       },
@@ -83,7 +85,7 @@ async function checkPartitions(admin: Admin, { topic, shards }: TopicOptions): P
   return Math.min(...partitions.map(({ replicas }) => replicas.length));
 }
 
-async function checkSettings(admin: Admin, { topic, minInsyncReplicas }: TopicOptions): Promise<void> {
+async function checkSettings(admin: Admin, { topic, cleanup: wanted, minInsyncReplicas }: TopicOptions): Promise<void> {
   const { resources } = await admin.describeConfigs({
     includeSynonyms: false,
     resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configNames: settingsToCheck }],
@@ -99,7 +101,7 @@ async function checkSettings(admin: Admin, { topic, minInsyncReplicas }: TopicOp
     throw unsuitable(topic, 'min.insync.replicas', insync, `at least ${minInsyncReplicas}`);
   }
   const cleanup = values.get('cleanup.policy');
-  if (cleanup !== 'delete') throw unsuitable(topic, 'cleanup.policy', cleanup, 'delete');
+  if (cleanup !== wanted) throw unsuitable(topic, 'cleanup.policy', cleanup, wanted);
 }
 
 function unsuitable(topic: string, setting: string, is: unknown, wanted: string): UsherError {

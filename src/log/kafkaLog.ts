@@ -31,7 +31,8 @@ export interface KafkaLogOptions {
 export async function openKafkaLog(options: KafkaLogOptions): Promise<EventLog> {
   const topic = options.topic ?? 'usher.g1.events';
   const { shards, replication, minInsyncReplicas, retentionMs = -1 } = options;
-  await ensureTopic(kafkaClient(options.connection), { topic, shards, replication, minInsyncReplicas, retentionMs });
+  const settings = { shards, cleanup: 'delete', replication, minInsyncReplicas, retentionMs } as const;
+  await ensureTopic(kafkaClient(options.connection), { topic, ...settings });
   return new KafkaLog(topic, options);
 }
 

@@ -8,7 +8,9 @@ import { runScript, type Script } from './scripts.ts';
 export interface RedisSettings {
   /** `redis://[user:password@]host:port[/db]`, or `rediss://` for TLS. */
   readonly url: string;
-  /** N; chosen once for a Redis. */
+  /** First part of every key. */
+  readonly namespace: string;
+  /** N; chosen once for a namespace. */
   readonly shards: number;
   /** R of semantics 4.5, ms. */
   readonly visitorRetentionMs: number;
@@ -50,10 +52,10 @@ export async function openRedis(settings: RedisSettings): Promise<RedisConnectio
     client,
     settings,
     limits,
-    keys: keysOf(settings.shards),
+    keys: keysOf(settings.namespace, settings.shards),
     run: (script, keys, args) => runScript(client, script, keys, args),
     connect: (name) => connect(name, settings, limits),
-    registerShards: (shards) => registerShards(client, shards),
+    registerShards: (shards) => registerShards(client, settings.namespace, shards),
     close: async () => client.disconnect(),
   };
   try {
@@ -129,8 +131,8 @@ async function checkSuitable(client: Redis): Promise<void> {
   }
 }
 
-async function registerShards(client: Redis, shards: number): Promise<void> {
-  const made = await client.set(shardsKey, String(shards), 'NX', 'GET');
+async function registerShards(client: Redis, namespace: string, shards: number): Promise<void> {
+  const made = await client.set(shardsKey(namespace), String(shards), 'NX', 'GET');
   if (made !== null && made !== String(shards)) {
     throw new UsherError('SHARDS_MISMATCH', `the state was made with ${made} shards, this Usher is set to ${shards}`);
   }

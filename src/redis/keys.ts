@@ -1,13 +1,15 @@
 import { tagsOf } from './tags.ts';
 
-/** The generation: another number of shards makes the next one (semantics 1.2). */
-const prefix = 'usher:g1:';
+/** g1, the generation: another number of shards makes the next one (semantics 1.2). */
+const prefixOf = (namespace: string) => `${namespace}:g1:`;
 
 /** N, written once by whoever comes first. */
-export const shardsKey = `${prefix}shards`;
+export function shardsKey(namespace: string): string {
+  return `${prefixOf(namespace)}shards`;
+}
 
-export function bundleKey(hash: string): string {
-  return `${prefix}bundle:${hash}`;
+export function bundleKey(namespace: string, hash: string): string {
+  return `${prefixOf(namespace)}bundle:${hash}`;
 }
 
 /** The keys of one shard. All carry its tag, so one script may use them together on a cluster too. */
@@ -32,9 +34,9 @@ export interface ShardKeys {
 }
 
 /** @returns the keys by shard */
-export function keysOf(shards: number): readonly ShardKeys[] {
+export function keysOf(namespace: string, shards: number): readonly ShardKeys[] {
   return tagsOf(shards).map((tag) => {
-    const of = (name: string) => `${prefix}{${tag}}:${name}`;
+    const of = (name: string) => `${prefixOf(namespace)}{${tag}}:${name}`;
     return {
       meta: of('meta'),
       timers: of('timers'),

@@ -10,25 +10,33 @@ import { scripts } from '../redis/scripts.ts';
 import { VisitorList } from '../redis/visitorList.ts';
 import type { CommitResult, SlotsRead, StateStore, StoredVisitor, Wakeup, WakeupQuery } from './stateStore.ts';
 
+/** Where bundles stand besides, for a Redis that was emptied: the log's records still name them. */
+export interface BundleArchive {
+  put(hash: string, text: string): Promise<void>;
+  read(hash: string): Promise<string | null>;
+}
+
 /**
  * The state in Redis. What belongs to one moment is one command: a commit and taking a shard are one script each, visitors are read
  * with the meta of their shard by one MGET. A Redis that was emptied, or went back in time, is not noticed here: `own` then makes the
  * shard anew, or finds an earlier position, and the worker folds the log from there.
  */
-export function redisStore(redis: RedisConnection): StateStore {
-  return new RedisStore(redis);
+export function redisStore(redis: RedisConnection, archive?: BundleArchive): StateStore {
+  return new RedisStore(redis, archive ?? null);
 }
 
 const randomId = () => randomBytes(16).toString('hex');
 
 class RedisStore implements StateStore {
   readonly #redis: RedisConnection;
+  readonly #archive: BundleArchive | null;
   readonly #list: VisitorList;
   /** The last meta read of each shard, so that an unchanged one is not parsed again. */
   readonly #metas: { text: string; meta: ShardMeta }[] = [];
 
-  constructor(redis: RedisConnection) {
+  constructor(redis: RedisConnection, archive: BundleArchive | null) {
     this.#redis = redis;
+    this.#archive = archive;
     this.#list = new VisitorList(redis);
   }
 
@@ -185,11 +193,23 @@ class RedisStore implements StateStore {
   }
 
   async putBundle(hash: string, text: string): Promise<void> {
-    await this.#ask(`bundle ${hash} could not be written`, () => this.#redis.client.set(bundleKey(hash), text, 'NX'));
+    // The archive first: what stands in Redis is archived.
+    await this.#archive?.put(hash, text);
+    await this.#setBundle(hash, text);
   }
 
   async readBundle(hash: string): Promise<string | null> {
-    return this.#ask(`bundle ${hash} could not be read`, () => this.#redis.client.get(bundleKey(hash)));
+    const key = bundleKey(this.#redis.settings.namespace, hash);
+    const text = await this.#ask(`bundle ${hash} could not be read`, () => this.#redis.client.get(key));
+    if (text !== null || this.#archive === null) return text;
+    const archived = await this.#archive.read(hash);
+    if (archived !== null) await this.#setBundle(hash, archived);
+    return archived;
+  }
+
+  async #setBundle(hash: string, text: string): Promise<void> {
+    const key = bundleKey(this.#redis.settings.namespace, hash);
+    await this.#ask(`bundle ${hash} could not be written`, () => this.#redis.client.set(key, text, 'NX'));
   }
 
   /** The connection is closed by whoever opened it. */

@@ -6,7 +6,7 @@ import type { BroadcastSubject } from './broadcast.contract.ts';
 import { type StateStoreSubject, stateShards } from './stateStore.contract.ts';
 
 export function redisSettings(url: string, more: Partial<RedisSettings> = {}): RedisSettings {
-  return { url, shards: stateShards, visitorRetentionMs: 90 * 86_400_000, ...more };
+  return { url, namespace: 'usher', shards: stateShards, visitorRetentionMs: 90 * 86_400_000, ...more };
 }
 
 /** An empty state in this Redis, whatever was there before. */

@@ -51,7 +51,7 @@ describe('tags of shards', () => {
   });
 
   it('stand in every key and channel of a shard, so that all of them are in one slot', () => {
-    const [first] = keysOf(8);
+    const [first] = keysOf('usher', 8);
     expect(first).toMatchInlineSnapshot(`
       {
         "changes": "usher:g1:{22069}:changes",
