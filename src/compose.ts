@@ -1,32 +1,44 @@
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Config } from './config.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Config, isClustered } from './config.ts';
 import { UsherError } from './errors.ts';
 import { defaultFoldSettings } from './fold/work.ts';
+import { FollowedPlaybook } from './gateway/followedPlaybook.ts';
 import { startGateway } from './gateway/gateway.ts';
-import { parseSecretKeys, type SecretKey } from './gateway/tokens.ts';
+import { readSecrets } from './gateway/secrets.ts';
+import { BundleTopic } from './kafka/bundleTopic.ts';
+import type { KafkaConnection } from './kafka/client.ts';
+import type { EventLog } from './log/eventLog.ts';
+import { openKafkaLog } from './log/kafkaLog.ts';
 import { sqliteLog } from './log/sqliteLog.ts';
+import { engineProbe, lagReasons, readinessOf } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
-import { createMetrics } from './observe/metrics.ts';
+import { createMetrics, type Metrics } from './observe/metrics.ts';
+import { startOperatorServer } from './observe/operatorServer.ts';
 import { Bundles } from './playbook/bundles.ts';
-import type { Playbook } from './playbook/playbook.ts';
-import { type Problem, readPlaybook } from './playbook/read.ts';
+import type { Catalog, Playbook } from './playbook/playbook.ts';
+import { formatProblem, type Problem, type RightPlaybook, readRightPlaybook } from './playbook/read.ts';
 import { watchPlaybook } from './playbook/watch.ts';
+import type { Broadcast } from './push/broadcast.ts';
 import { Hub } from './push/hub.ts';
 import { localBroadcast } from './push/localBroadcast.ts';
+import { redisBroadcast } from './push/redisBroadcast.ts';
+import { openRedis } from './redis/connection.ts';
 import { openSqlite } from './sqlite/sqlite.ts';
+import { redisStore } from './state/redisStore.ts';
 import { sqliteStore } from './state/sqliteStore.ts';
 import type { StateStore } from './state/stateStore.ts';
-import { activate } from './worker/activate.ts';
 import { thisMachine } from './worker/machine.ts';
+import { type PublishEvent, Publisher } from './worker/publisher.ts';
 import { type ShardEvent, workerLimits } from './worker/shard.ts';
 import { Worker } from './worker/worker.ts';
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
+/** How often a worker without a gateway asks the log how far it is behind. */
+const lagEveryMs = 2_000;
 
-/** A whole Usher in this process. */
+/** One process of Usher: all of it, a gateway or a worker. */
 export interface RunningUsher {
   readonly url: string;
   readonly port: number;
@@ -34,7 +46,7 @@ export interface RunningUsher {
   readonly devKey: string | null;
   readonly playbook: Playbook;
   readonly problems: readonly Problem[];
-  /** Resolves when all that was accepted before the call is folded. */
+  /** Resolves when all that was accepted before the call is folded, by whichever process. */
   caughtUp(): Promise<void>;
   /** Reads the playbook again and, if it is right, activates it; a broken one is reported and the last good one stays. */
   reload(): Promise<readonly Problem[]>;
@@ -48,6 +60,30 @@ export interface ComposeOptions {
   readonly wrapStore?: (store: StateStore) => StateStore;
 }
 
+/** The log, the state and the news of it, over whichever engines. */
+interface Engines {
+  readonly log: EventLog;
+  readonly store: StateStore;
+  readonly broadcast: Broadcast;
+  /** Why nothing can be written until this process is restarted; null: it can. */
+  ended(): string | null;
+}
+
+/** What the parts of one process share. */
+interface Parts {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly engines: Engines;
+  readonly bundles: Bundles;
+  /** Which engines do not answer. */
+  readonly engineFaults: () => Promise<readonly string[]>;
+  /** Aborted at the end of a stop: what still waits then waits for nothing. */
+  readonly stopping: AbortSignal;
+  /** Called in reverse order, after a failed start too. */
+  readonly closers: (() => Promise<void>)[];
+}
+
 /**
  * config → a running Usher. The only place that knows adapters.
  * @throws UsherError with the codes of "starting and running" in docs/errors.md; everything opened so far is closed again
@@ -55,11 +91,13 @@ export interface ComposeOptions {
 export async function startUsher(config: Config, options: ComposeOptions = {}): Promise<RunningUsher> {
   const logger = options.logger ?? createLogger(config);
   const closers: (() => Promise<void>)[] = [];
+  const stopping = new AbortController();
   const closeAll = async () => {
+    stopping.abort(new UsherError('SHUTTING_DOWN', 'Usher is stopping'));
     for (const close of closers.reverse().splice(0)) await close();
   };
   try {
-    return await compose(config, logger, options, closers, closeAll);
+    return await compose(config, options, { logger, closers, stopping: stopping.signal, closeAll });
   } catch (error) {
     await closeAll();
     throw error;
@@ -68,16 +106,48 @@ export async function startUsher(config: Config, options: ComposeOptions = {}): 
 
 async function compose(
   config: Config,
-  logger: Logger,
   options: ComposeOptions,
-  closers: (() => Promise<void>)[],
-  closeAll: () => Promise<void>,
+  { closeAll, ...process }: Pick<Parts, 'logger' | 'closers' | 'stopping'> & { closeAll: () => Promise<void> },
 ): Promise<RunningUsher> {
-  const first = await readPlaybook(config.playbook);
-  if (first.playbook === null || first.catalog === null) throw brokenPlaybook(config.playbook, first.problems);
-  let published: Playbook = first.playbook;
-  let bundle = first;
+  // A broken playbook is told before any engine is asked.
+  const own = config.role === 'gateway' ? null : await readRightPlaybook(config.playbook);
+  const engines = isClustered(config)
+    ? await openCluster(config, process)
+    : await openEmbedded(config, options, process.closers);
+  const { log, store } = engines;
+  const parts: Parts = {
+    ...process,
+    config,
+    engines,
+    metrics: createMetrics(),
+    bundles: new Bundles((hash) => store.readBundle(hash)),
+    engineFaults: engineProbe({ 'the log': () => log.bounds(0), 'the state': () => store.readMeta(0) }),
+  };
+  const work = own === null ? null : await startWork(parts, own);
+  const front = config.role === 'worker' ? await startOperator(parts, work!) : await startFront(parts, work);
+  if (config.watch) work?.watch();
+  await work?.published;
 
+  const stop = async () => {
+    // The log keeps what was accepted either way; folding it now spares the next start the work.
+    await front.stop();
+    await work?.worker.caughtUp(AbortSignal.timeout(config.stopDeadlineMs / 2)).catch(() => {});
+    await closeAll();
+  };
+  let stopped: Promise<void> | null = null;
+  return {
+    url: front.url,
+    port: front.port,
+    devKey: front.devKey,
+    playbook: front.playbook(),
+    problems: own?.problems ?? [],
+    caughtUp: () => allFolded(engines, parts.stopping),
+    reload: async () => (await work?.publisher.reload()) ?? [],
+    stop: () => (stopped ??= stop()),
+  };
+}
+
+async function openEmbedded(config: Config, options: ComposeOptions, closers: Parts['closers']): Promise<Engines> {
   const file = await openSqlite({
     folder: config.data,
     shards: config.shards,
@@ -85,19 +155,76 @@ async function compose(
     retention: { ageMs: config.logRetentionDays * dayMs, bytes: config.logRetentionMb * 1_000_000 },
   });
   closers.push(() => file.close());
-  const secrets = readSecrets(config);
   const broadcast = localBroadcast();
   const log = sqliteLog(file);
-  const plainStore = sqliteStore(file, broadcast);
-  const store = options.wrapStore?.(plainStore) ?? plainStore;
   closers.push(() => log.close());
+  const store = sqliteStore(file, broadcast);
+  return { log, store: options.wrapStore?.(store) ?? store, broadcast, ended: () => file.writer.ended };
+}
 
-  const metrics = createMetrics();
-  const bundles = new Bundles((hash) => store.readBundle(hash));
-  const hub = new Hub({ broadcast, store, shards: config.shards });
-  await hub.start();
-  closers.push(() => hub.stop());
+async function openCluster(config: Config, { logger, closers }: Pick<Parts, 'logger' | 'closers'>): Promise<Engines> {
+  const { namespace, kafkaReplication: replication, kafkaMinInsync: minInsyncReplicas, appendDeadlineMs } = config;
+  if (config.mode === 'production' && replication < 2) {
+    logger.warn({ kafkaReplication: replication }, 'topics are made with one copy: losing a broker loses events');
+  }
+  const redis = await openRedis({
+    url: config.redisUrl!,
+    namespace,
+    shards: config.shards,
+    visitorRetentionMs: config.visitorRetentionDays * dayMs,
+    report: ({ connection, ...event }) =>
+      event.what === 'lost'
+        ? logger.warn({ connection, err: event.error }, 'the connection to Redis is lost; it is tried again')
+        : logger.info({ connection }, 'the connection to Redis is back'),
+  });
+  closers.push(() => redis.close());
+  const connection = kafkaConnection(config, logger);
+  const topics = { connection, replication, minInsyncReplicas };
+  const log = await openKafkaLog({
+    ...topics,
+    topic: `${namespace}.g1.events`,
+    groupId: `${namespace}.g1`,
+    shards: config.shards,
+    appendDeadlineMs,
+    sessionTimeoutMs: config.sessionTimeoutMs,
+    retentionMs: config.logRetentionDays * dayMs,
+  });
+  closers.push(() => log.close());
+  const archive = await BundleTopic.open({ ...topics, topic: `${namespace}.g1.bundles`, deadlineMs: appendDeadlineMs });
+  closers.push(() => archive.close());
+  const broadcast = await redisBroadcast(redis, (error) =>
+    logger.error({ err: error }, 'a listener of commits failed'),
+  );
+  closers.push(() => broadcast.close());
+  return { log, store: redisStore(redis, archive), broadcast, ended: () => null };
+}
 
+function kafkaConnection(config: Config, logger: Logger): KafkaConnection {
+  const { kafkaSasl: mechanism, kafkaUser: username, kafkaPassword: password } = config;
+  return {
+    brokers: config.kafkaBrokers,
+    clientId: `${config.namespace}-${config.role}`,
+    ...(config.kafkaTls ? { ssl: {} } : {}),
+    ...(mechanism === 'none'
+      ? {}
+      : { sasl: { mechanism, username, password } as NonNullable<KafkaConnection['sasl']> }),
+    report: (level, message, details) => logger[level]({ kafka: details }, `Kafka: ${message}`),
+  };
+}
+
+/** The worker of this process, and what has the shards run its playbook. */
+interface Work {
+  readonly worker: Worker;
+  readonly publisher: Publisher;
+  /** Resolves when the shards of this process run the playbook. */
+  readonly published: Promise<void>;
+  readonly listeners: Set<(event: PublishEvent) => void>;
+  watch(): void;
+}
+
+async function startWork(parts: Parts, own: RightPlaybook): Promise<Work> {
+  const { config, logger, metrics, engines, bundles, closers, stopping } = parts;
+  const { log, store } = engines;
   const worker = new Worker({
     log,
     store,
@@ -113,112 +240,126 @@ async function compose(
   });
   await worker.start();
   closers.push(() => worker.stop());
-
-  const stopping = new AbortController();
-  const isActive = (
-    meta: { active: { playbook: string; catalog: string } | null },
-    hashes: { playbook: string; catalog: string },
-  ) => meta.active?.playbook === hashes.playbook && meta.active.catalog === hashes.catalog;
-  const hashesOf = (read: typeof first) => ({ playbook: read.playbook!.version, catalog: read.catalog!.version });
-  const publish = async () => {
-    await worker.caughtUp(stopping.signal);
-    const behind = [...worker.states()]
-      .filter(([, { meta }]) => meta !== null && !isActive(meta, hashesOf(bundle)))
-      .map(([shard]) => shard);
-    if (behind.length > 0) await activate({ log, store }, bundle, behind);
-    await worker.caughtUp(stopping.signal);
-  };
-
+  const listeners: Work['listeners'] = new Set();
+  const publisher = new Publisher(own, {
+    folder: config.playbook,
+    log,
+    store,
+    worker,
+    signal: stopping,
+    report: (event) => {
+      reportPublishing(logger, event);
+      for (const listener of listeners) listener(event);
+    },
+  });
+  const published = publisher.publish().catch((error: Error) => {
+    if (!stopping.aborted) throw error;
+  });
   // The first start of all: an event that came before any playbook would decide nothing. Later starts answer at once, and fold what
   // is behind meanwhile.
-  await worker.until(() => true, stopping.signal);
-  if ([...worker.states().values()].some(({ meta }) => meta?.active === null)) await publish();
+  if ((await store.readMeta(0))?.active == null) await published;
+  return {
+    worker,
+    publisher,
+    published,
+    listeners,
+    watch() {
+      const watcher = watchPlaybook(config.playbook, () => {
+        publisher.reload().catch((error: Error) => logger.error({ err: error }, 'reload failed'));
+      });
+      closers.push(async () => watcher.close());
+    },
+  };
+}
 
+/** What answers on the port. */
+interface Front {
+  readonly url: string;
+  readonly port: number;
+  readonly devKey: string | null;
+  playbook(): Playbook;
+  stop(): Promise<void>;
+}
+
+/** A worker without a gateway: its health and figures. */
+async function startOperator(parts: Parts, { worker, publisher }: Work): Promise<Front> {
+  const { config, logger, metrics, engineFaults, closers } = parts;
+  let lag: ReadonlyMap<number, number> = new Map();
+  const measure = async () => {
+    lag = await worker.lag();
+  };
+  const timer = setInterval(() => {
+    measure().catch((error: Error) => logger.debug({ err: error }, 'the log does not tell how far it goes'));
+  }, lagEveryMs).unref();
+  closers.push(async () => clearInterval(timer));
+  metrics.readLag(() => lag);
+  const server = await startOperatorServer({
+    ...config,
+    metrics,
+    ready: async () => readinessOf([...(await engineFaults()), ...worker.faults(), ...lagReasons(lag)]),
+  });
+  return { ...server, devKey: null, playbook: () => publisher.playbook, stop: () => server.close() };
+}
+
+/** The gateway, with the playbook of this process's worker, or that of the others' when it has none. */
+async function startFront(parts: Parts, work: Work | null): Promise<Front> {
+  const { config, logger, metrics, engines, bundles, engineFaults, closers, stopping } = parts;
+  const { log, store, broadcast } = engines;
+  const hub = new Hub({ broadcast, store, shards: config.shards });
+  await hub.start();
+  closers.push(() => hub.stop());
+  const followed =
+    work === null
+      ? await FollowedPlaybook.first(store, bundles, stopping, () =>
+          logger.warn('no playbook is active yet: start a worker, which publishes one'),
+        )
+      : null;
+  const current = (): { playbook: Playbook; catalog: Catalog } => followed ?? work!.publisher;
+  const secrets = readSecrets(config);
   const gateway = await startGateway({
     config,
     log,
     store,
     hub,
     bundles,
-    playbook: () => published,
-    catalog: () => bundle.catalog!,
+    playbook: () => current().playbook,
+    catalog: () => current().catalog,
     playbookFolder: config.playbook,
     assetsFolder: join(import.meta.dirname, '..', 'dist', 'web'),
     logger,
     metrics,
     secrets,
-    workerReady: () => {
-      const reasons: string[] = [];
-      const { ended } = file.writer;
-      if (ended !== null) reasons.push(`nothing can be written until Usher is restarted: ${ended}`);
-      for (const [shard, { meta, stopped }] of worker.states()) {
-        if (stopped !== null) reasons.push(`shard ${shard} stopped: ${stopped.code}: ${stopped.message}`);
-        else if (meta === null) reasons.push(`shard ${shard} is not owned yet`);
-        else if (meta.active === null) reasons.push(`shard ${shard} has no active playbook yet`);
-      }
-      return reasons;
-    },
+    engineFaults,
+    ...(work === null ? {} : { workerFaults: () => workerFaults(engines, work.worker) }),
   });
   closers.push(() => gateway.stop());
-
-  const activated = publish().catch((error: Error) => {
-    if (!stopping.signal.aborted) logger.error({ err: error }, 'the playbook could not be activated');
-  });
-
-  const reload = async (): Promise<readonly Problem[]> => {
-    const read = await readPlaybook(config.playbook);
-    if (read.playbook === null || read.catalog === null) {
-      logger.error(
-        { problems: read.problems.map(formatProblem) },
-        'the playbook has mistakes; the last good one stays',
-      );
-      return read.problems;
-    }
-    if (isActive({ active: hashesOf(read) }, hashesOf(bundle))) return read.problems;
-    bundle = read;
-    published = read.playbook;
-    gateway.schemaReload(read.playbook);
-    await publish();
+  const changed = (playbook: Playbook) => gateway.schemaReload(playbook);
+  followed?.follow(changed, (error) => logger.warn({ err: error }, 'the active playbook could not be read'));
+  closers.push(async () => followed?.stop());
+  work?.listeners.add((event) => {
+    if (event.what === 'changed') changed(event.playbook);
     // Visitors who only listen are decided anew now, not at the next recheck.
-    await hub.recheck();
-    logger.info({ playbook: read.playbook.version, rules: read.playbook.rules.size }, 'playbook reloaded');
-    return read.problems;
-  };
-  if (config.watch) {
-    const watcher = watchPlaybook(
-      config.playbook,
-      () => void reload().catch((error: Error) => logger.error({ err: error }, 'reload failed')),
-    );
-    closers.push(async () => watcher.close());
-  }
-  await activated;
-
-  let stopped: Promise<void> | null = null;
-  const stop = async () => {
-    // The log keeps what was accepted either way; folding it now spares the next start the work.
-    await gateway.stop();
-    await worker.caughtUp(AbortSignal.timeout(config.stopDeadlineMs / 2)).catch(() => {});
-    stopping.abort(new UsherError('SHUTTING_DOWN', 'Usher is stopping'));
-    await closeAll();
-  };
-  return {
-    url: gateway.url,
-    port: gateway.port,
-    devKey: secrets.devKey,
-    playbook: first.playbook,
-    problems: first.problems,
-    caughtUp: () => worker.caughtUp(stopping.signal),
-    reload,
-    stop: () => (stopped ??= stop()),
-  };
+    if (event.what === 'published') void hub.recheck();
+  });
+  return { ...gateway, devKey: secrets.devKey, playbook: () => current().playbook };
 }
 
-function reportShard(
-  logger: Logger,
-  metrics: ReturnType<typeof createMetrics>,
-  shard: number,
-  event: ShardEvent,
-): void {
+function workerFaults(engines: Engines, worker: Worker): readonly string[] {
+  const ended = engines.ended();
+  return ended === null
+    ? worker.faults()
+    : [`nothing can be written until Usher is restarted: ${ended}`, ...worker.faults()];
+}
+
+/** Waits until every shard is folded as far as its log goes now, whoever folds it. */
+async function allFolded({ log, store }: Engines, signal: AbortSignal): Promise<void> {
+  for (let shard = 0; shard < log.shards; shard++) {
+    const { end } = await log.bounds(shard);
+    while (((await store.readMeta(shard))?.position ?? 0) < end) await sleep(5, undefined, { signal });
+  }
+}
+
+function reportShard(logger: Logger, metrics: Metrics, shard: number, event: ShardEvent): void {
   if (event.what === 'committed') metrics.committed(event);
   else if (event.what === 'owned')
     logger.debug({ shard, position: event.meta.position, epoch: event.meta.epoch }, 'shard owned');
@@ -228,44 +369,14 @@ function reportShard(
   else logger.error({ shard, code: event.error.code, help: event.error.help }, event.error.message);
 }
 
-/** `file:line:column: message`, as editors and people read it. */
-export function formatProblem(problem: Problem): string {
-  return `${problem.file}:${problem.line}:${problem.column}: ${problem.message}`;
-}
-
-function brokenPlaybook(folder: string, problems: readonly Problem[]): UsherError {
-  const errors = problems.filter((problem) => problem.severity === 'error');
-  return new UsherError(
-    'PLAYBOOK_INVALID',
-    `the playbook ${folder} has ${errors.length} mistake${errors.length === 1 ? '' : 's'}:\n${errors.map((problem) => `  ${formatProblem(problem)}`).join('\n')}`,
-  );
-}
-
-/** Production brings its secrets; development makes them once and keeps them in the data folder, readable by its user alone. */
-function readSecrets(config: Config): { visitSecret: string; keys: readonly SecretKey[]; devKey: string | null } {
-  const given = parseSecretKeys(config.secretKeys);
-  if (config.mode === 'production') {
-    if (config.secret === undefined) {
-      throw new UsherError(
-        'CONFIG_INVALID',
-        'secret (USHER_SECRET) is not set; production needs one of at least 32 characters',
-      );
-    }
-    return { visitSecret: config.secret, keys: given, devKey: null };
-  }
-  const devKey = keepSecret(config.data, 'dev-key', () => `usk_dev_${randomBytes(16).toString('hex')}`);
-  const visitSecret = config.secret ?? keepSecret(config.data, 'dev-secret', () => randomBytes(32).toString('hex'));
-  return { visitSecret, keys: [...given, ...parseSecretKeys([`${devKey}=write+read+import+operate`])], devKey };
-}
-
-function keepSecret(folder: string, name: string, make: () => string): string {
-  const path = join(folder, name);
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch {
-    const value = make();
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(path, `${value}\n`, { mode: 0o600 });
-    return value;
+function reportPublishing(logger: Logger, event: PublishEvent): void {
+  if (event.what === 'broken') {
+    const problems = event.problems.map(formatProblem);
+    logger.error({ problems }, 'the playbook has mistakes; the last good one stays');
+  } else if (event.what === 'retrying') {
+    logger.warn({ err: event.error }, 'the playbook could not be activated; it is tried again');
+  } else if (event.what === 'published') {
+    const { version, rules } = event.playbook;
+    logger.info({ playbook: version, rules: rules.size }, 'playbook published');
   }
 }

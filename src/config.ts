@@ -120,7 +120,10 @@ export const settings = {
   }),
   redisUrl: setting<string | undefined>({
     env: 'USHER_REDIS_URL',
-    schema: z.string().regex(/^rediss?:\/\//, 'expected redis://… or rediss://…').optional(),
+    schema: z
+      .string()
+      .regex(/^rediss?:\/\//, 'expected redis://… or rediss://…')
+      .optional(),
     default: undefined,
     secret: true,
     help: 'Redis of the state: redis://[user:password@]host:port[/db], or rediss:// for TLS; set together with kafkaBrokers.',

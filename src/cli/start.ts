@@ -1,5 +1,6 @@
-import { formatProblem, type RunningUsher, startUsher } from '../compose.ts';
+import { type RunningUsher, startUsher } from '../compose.ts';
 import { type Config, flagOf, loadConfig, type SettingName, settings } from '../config.ts';
+import { formatProblem } from '../playbook/read.ts';
 import type { CliIo, Command, CommandArgs, OptionDescription } from './command.ts';
 
 const configFile = 'usher.yaml';

@@ -1,9 +1,8 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import type { Config } from '../config.ts';
-import { UsherError } from '../errors.ts';
 import type { EventLog } from '../log/eventLog.ts';
-import { type Readiness, readinessOf } from '../observe/health.ts';
+import { lagReasons, type Readiness, readinessOf } from '../observe/health.ts';
+import { listen } from '../observe/listen.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Bundles } from '../playbook/bundles.ts';
@@ -16,10 +15,11 @@ import { Execution } from './execution.ts';
 import { Intake } from './intake.ts';
 import { limits } from './limits.ts';
 import { Routes } from './routes.ts';
+import type { Secrets } from './secrets.ts';
 import type { Services } from './services.ts';
 import { SlotReader } from './slotReader.ts';
 import { serveSockets } from './sockets.ts';
-import { type SecretKey, Tokens } from './tokens.ts';
+import { Tokens } from './tokens.ts';
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -37,9 +37,11 @@ export interface GatewayOptions {
   readonly assetsFolder: string;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  readonly secrets: { readonly visitSecret: string; readonly keys: readonly SecretKey[] };
-  /** What keeps the workers of this process from being ready. */
-  readonly workerReady?: () => readonly string[];
+  readonly secrets: Secrets;
+  /** What keeps the worker of this process from being ready; absent: there is none. */
+  readonly workerFaults?: () => readonly string[];
+  /** Which engines do not answer. */
+  readonly engineFaults: () => Promise<readonly string[]>;
   /** Wall clock, ms with fractions. */
   readonly now?: () => number;
 }
@@ -47,7 +49,7 @@ export interface GatewayOptions {
 export interface Gateway {
   readonly url: string;
   readonly port: number;
-  ready(): Readiness;
+  ready(): Promise<Readiness>;
   /** Takes the tracking plan of another playbook for requests from now on. */
   schemaReload(playbook: Playbook): void;
   /** Takes no more requests, finishes those under way, ends streams and sockets. Calling again waits for the same end. */
@@ -104,16 +106,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const execution = new Execution(services, playbook());
   const origins = new Origins({ allowed: config.corsOrigins, development });
   let stopping = false;
-  const ready = () => readinessOf({ stopping, workerReasons: options.workerReady?.() ?? [], lag: lag() });
+  const ready = async () => {
+    const reasons = stopping ? ['the process is stopping'] : [];
+    const behind = lagReasons(lag());
+    const faults = await options.engineFaults();
+    // Whose workers are elsewhere answers as well as any other gateway does.
+    return options.workerFaults === undefined
+      ? readinessOf(reasons, [...faults, ...behind])
+      : readinessOf([...reasons, ...options.workerFaults(), ...behind], faults);
+  };
   const routes = new Routes({ ...options, services, execution, origins, ready, isStopping: () => stopping });
   const server = createServer((request, response) => routes.answer(request, response));
   server.maxConnections = limits.connections;
   server.headersTimeout = limits.headersMs;
   server.requestTimeout = limits.requestMs;
   const sockets = serveSockets(server, { execution, services, origins, isStopping: () => stopping });
-  await listen(server, config);
-  const { port } = server.address() as AddressInfo;
-  const host = config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host;
+  const { url, port } = await listen(server, config);
 
   async function stop(): Promise<void> {
     stopping = true;
@@ -127,21 +135,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
   let stopped: Promise<void> | null = null;
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    url,
     port,
     ready,
     schemaReload: (next) => execution.reload(next),
     stop: () => (stopped ??= stop()),
   };
-}
-
-function listen(server: Server, { port, host }: Config): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE')
-        reject(new UsherError('PORT_IN_USE', `port ${port} of ${host} is in use by another program`));
-      else reject(new UsherError('CONFIG_INVALID', `cannot listen on port ${port} of host ${host}: ${error.message}`));
-    });
-    server.listen(port, host, resolve);
-  });
 }

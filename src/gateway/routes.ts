@@ -24,7 +24,7 @@ export interface RoutesOptions {
   readonly playbookFolder: string;
   readonly catalog?: () => Catalog;
   readonly assetsFolder: string;
-  readonly ready: () => Readiness;
+  readonly ready: () => Promise<Readiness>;
   readonly isStopping: () => boolean;
 }
 
@@ -58,8 +58,8 @@ export class Routes {
       case '/health':
         return sendJson(response, 200, { status: 'alive' });
       case '/ready': {
-        const { ready: isReady, reasons } = ready();
-        return sendJson(response, isReady ? 200 : 503, { ready: isReady, reasons });
+        const readiness = await ready();
+        return sendJson(response, readiness.ready ? 200 : 503, readiness);
       }
       case '/metrics':
         return sendText(response, 200, await services.metrics.text(), services.metrics.contentType);

@@ -16,6 +16,11 @@ export interface Problem {
   readonly nearest?: string;
 }
 
+/** `file:line:column: message`, as editors and people read it. */
+export function formatProblem(problem: Problem): string {
+  return `${problem.file}:${problem.line}:${problem.column}: ${problem.message}`;
+}
+
 /** Problems reported beyond this many are not worth reading; the last one says so. */
 export const maxProblems = 100;
 

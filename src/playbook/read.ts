@@ -6,10 +6,10 @@ import { catalogText } from './catalog.ts';
 import { builtInPath, compileCatalog, compilePlaybook, mainPath } from './compile.ts';
 import { playbookLimits, readCatalogSection } from './format.ts';
 import type { Catalog, Playbook } from './playbook.ts';
-import { type Problem, Report } from './problem.ts';
+import { formatProblem, type Problem, Report } from './problem.ts';
 import { entryOf, readYaml, type Tree } from './tree.ts';
 
-export type { Problem } from './problem.ts';
+export { formatProblem, type Problem } from './problem.ts';
 
 /** A playbook as read from its folder: compiled, and the texts of its two bundles, which are stored by their hash. */
 export interface ReadPlaybook {
@@ -107,4 +107,22 @@ async function listFolder(folder: string): Promise<string[]> {
         /\.ya?ml$/.test(path) && !path.split('/').some((part) => part.startsWith('.') || part === 'node_modules'),
     )
     .sort();
+}
+
+/** One without mistakes. */
+export type RightPlaybook = ReadPlaybook & { readonly playbook: Playbook; readonly catalog: Catalog };
+
+/** @throws UsherError PLAYBOOK_INVALID, PLAYBOOK_NOT_FOUND */
+export async function readRightPlaybook(folder: string): Promise<RightPlaybook> {
+  const read = await readPlaybook(folder);
+  if (isRight(read)) return read;
+  const errors = read.problems.filter((problem) => problem.severity === 'error');
+  throw new UsherError(
+    'PLAYBOOK_INVALID',
+    `the playbook ${folder} has ${errors.length} mistake${errors.length === 1 ? '' : 's'}:\n${errors.map((problem) => `  ${formatProblem(problem)}`).join('\n')}`,
+  );
+}
+
+export function isRight(read: ReadPlaybook): read is RightPlaybook {
+  return read.playbook !== null && read.catalog !== null;
 }

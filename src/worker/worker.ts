@@ -13,7 +13,8 @@ export interface ShardState {
 /** Serves every shard that the log assigns to this process. */
 export class Worker {
   readonly #services: ShardServices;
-  readonly #shards = new Map<number, { state: ShardState; done: Promise<void> }>();
+  /** Those that were given back too, until their loop has ended: the same shard may come back before. */
+  readonly #shards = new Map<number, { state: ShardState; readonly done: Promise<void>; isHeld: boolean }>();
   readonly #waiting = new Set<() => void>();
   #membership: LogMembership | null = null;
 
@@ -30,8 +31,8 @@ export class Worker {
   async start(): Promise<void> {
     this.#membership = await this.#services.log.join({
       assigned: (feed) => this.#serve(feed),
-      // The feed's signal ends the loop; the state is kept to tell what was served last.
-      revoked: () => {},
+      // The feed's signal ends the loop.
+      revoked: (shard) => this.#giveBack(shard),
     });
   }
 
@@ -39,19 +40,43 @@ export class Worker {
     const before = this.#shards.get(feed.shard)?.done ?? Promise.resolve();
     // A shard that comes back waits for its former loop, so that two loops of one process never fence each other.
     const done = before.then(() => serveShard(feed, this.#services));
-    this.#shards.set(feed.shard, { state: { meta: null, stopped: null }, done });
+    this.#shards.set(feed.shard, { state: { meta: null, stopped: null }, done, isHeld: true });
+  }
+
+  #giveBack(shard: number): void {
+    const served = this.#shards.get(shard);
+    if (served !== undefined) served.isHeld = false;
+    for (const check of this.#waiting) check();
   }
 
   #note(shard: number, event: ShardEvent): void {
     const served = this.#shards.get(shard);
-    if (served === undefined) return;
+    if (served === undefined || !served.isHeld) return;
     if (event.what === 'owned' || event.what === 'committed') served.state = { meta: event.meta, stopped: null };
     if (event.what === 'stopped') served.state = { ...served.state, stopped: event.error };
     for (const check of this.#waiting) check();
   }
 
+  /** The shards that this process has. */
   states(): ReadonlyMap<number, ShardState> {
-    return new Map([...this.#shards].map(([shard, { state }]) => [shard, state]));
+    const held = [...this.#shards].filter(([, { isHeld }]) => isHeld);
+    return new Map(held.map(([shard, { state }]) => [shard, state]));
+  }
+
+  /** What keeps its shards from being served, as reasons. */
+  faults(): readonly string[] {
+    return [...this.states()].flatMap(([shard, { meta, stopped }]) => {
+      if (stopped !== null) return [`shard ${shard} stopped: ${stopped.code}: ${stopped.message}`];
+      if (meta === null) return [`shard ${shard} is not owned yet`];
+      return meta.active === null ? [`shard ${shard} has no active playbook yet`] : [];
+    });
+  }
+
+  /** Records of each of its shards that wait to be folded. */
+  async lag(): Promise<ReadonlyMap<number, number>> {
+    const held = [...this.states()];
+    const bounds = await Promise.all(held.map(([shard]) => this.#services.log.bounds(shard)));
+    return new Map(held.map(([shard, { meta }], i) => [shard, Math.max(0, bounds[i]!.end - (meta?.position ?? 0))]));
   }
 
   /** Resolves when every shard of this process satisfies the condition, is stopped, or the signal aborts (then it rejects). */
@@ -64,7 +89,7 @@ export class Worker {
       };
       const onAbort = () => finish(() => reject(signal.reason));
       const check = () => {
-        for (const { state } of this.#shards.values()) {
+        for (const state of this.states().values()) {
           if (state.stopped === null && (state.meta === null || !condition(state.meta))) return;
         }
         finish(resolve);
@@ -79,7 +104,7 @@ export class Worker {
   /** Resolves when all that was in the log at the call is folded and committed. */
   async caughtUp(signal: AbortSignal): Promise<void> {
     const ends = new Map<number, number>();
-    for (const shard of this.#shards.keys()) ends.set(shard, (await this.#services.log.bounds(shard)).end);
+    for (const shard of this.states().keys()) ends.set(shard, (await this.#services.log.bounds(shard)).end);
     await this.until((meta) => meta.position >= (ends.get(meta.shard) ?? 0), signal);
   }
 

@@ -41,7 +41,7 @@ describe('health', () => {
     const health = await fetch(`${usher.url}/health`);
     expect([health.status, await health.json()]).toEqual([200, { status: 'alive' }]);
     const ready = await fetch(`${usher.url}/ready`);
-    expect([ready.status, await ready.json()]).toEqual([200, { ready: true, reasons: [] }]);
+    expect([ready.status, await ready.json()]).toEqual([200, { ready: true, reasons: [], degraded: [] }]);
   });
   it('is counted in Prometheus’ words', async () => {
     const event = { type: 'product_viewed', properties: { productId: 'p_001' } };

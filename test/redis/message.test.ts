@@ -47,7 +47,8 @@ describe('a message of a commit', () => {
   it('sends the slots that a commit writes once, and others with the message', () => {
     const gone = { visitor: 'u:c', profile: null, slots: null, wakeAt: null, historicDue: null };
     const commit = commitAfter(meta, { visitors: [write('u:a', 'A'), gone, write('u:b', 'B')] });
-    const argumentsOf = (message: CommitMessage) => commitArguments({ ...commit, message }, keysOf('usher', 1)[0]!, redis).args;
+    const argumentsOf = (message: CommitMessage) =>
+      commitArguments({ ...commit, message }, keysOf('usher', 1)[0]!, redis).args;
     const times = (args: readonly unknown[], text: string) => args.join('\0').split(text).length - 1;
     expect(times(argumentsOf(commit.message), 'slots B')).toBe(1);
     const fewer = { ...commit.message, visitors: commit.message.visitors.slice(2) };
