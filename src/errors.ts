@@ -55,6 +55,14 @@ export const errorCatalogue = {
   BATCH_TOO_LARGE: { retryable: false, help: 'Send the events in several calls; the limit is in the message.' },
   SLOT_UNKNOWN: { retryable: false, help: 'Ask for a slot that the playbook declares.' },
   TOO_MANY_NAMES: { retryable: false, help: 'Ask for fewer slots in one call; the limit is in the message.' },
+  FAILED_EVENT_UNKNOWN: {
+    retryable: false,
+    help: 'There is no failed event at this position: it was retried, or others have taken its place. `usher failed list` lists those there are.',
+  },
+  RETRY_REFUSED: {
+    retryable: false,
+    help: 'This failed event cannot be retried, or not so; the message says why.',
+  },
   // the engines
   LOG_UNAVAILABLE: { retryable: true, help: 'The event was not recorded. Send it again with the same id or number.' },
   LOG_FULL: {

@@ -39,6 +39,8 @@ export interface OptionDescription {
   /** What stands for the value in help: `FILE`, `N`. */
   readonly value?: string;
   readonly default?: string;
+  /** May be given more than once; its values are a list then. */
+  readonly multiple?: true;
   /** The value may be left out, and is '' then: the next word belongs to the option only if it matches. */
   readonly optional?: RegExp;
   readonly help: string;
@@ -46,5 +48,5 @@ export interface OptionDescription {
 
 export interface CommandArgs {
   readonly positionals: readonly string[];
-  readonly options: Readonly<Record<string, string | boolean | undefined>>;
+  readonly options: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 }

@@ -1,37 +1,40 @@
 import { UsherError } from '../errors.ts';
 import { clientOptions, connect, type GraphqlClient, wholeOption } from './client.ts';
 import type { CliIo, Command } from './command.ts';
+import { eventAt, eventsOf, type FailedEvent, shardsOf } from './failedEvents.ts';
+import { retry } from './failedRetry.ts';
 import { printable, styleOf } from './style.ts';
-
-const shardCount = '{ status { shards { shard } } }';
-const page = `query Failed($shard: Int!, $before: String, $first: Int!) {
-  failedEvents(shard: $shard, before: $before, first: $first) { position reason detail visitorId type failedAt record }
-}`;
-/** Failed events of one call. */
-const pageSize = 100;
-
-interface FailedEvent {
-  readonly position: string;
-  readonly reason: string;
-  readonly detail: string;
-  readonly visitorId: string | null;
-  readonly type: string | null;
-  readonly failedAt: string;
-  readonly record: string;
-}
 
 export const failed: Command = {
   name: 'failed',
-  summary: 'List events that were accepted but could not be folded, or show one',
+  summary: 'List events that were accepted but could not be folded, show one, or retry them corrected',
   positionals: [
-    { name: 'list|show', required: true, help: 'list: the newest; show: one with its record' },
-    { name: 'POSITION', required: false, help: 'Of the event to show: 3:17' },
+    {
+      name: 'list|show|retry',
+      required: true,
+      help: 'list: the newest; show: one with its record; retry: one, or --all',
+    },
+    { name: 'POSITION', required: false, help: 'Of the event to show or retry: 3:17' },
   ],
   options: {
     limit: { type: 'string', value: 'N', default: '20', help: 'How many to list' },
+    set: {
+      type: 'string',
+      value: 'NAME=VALUE',
+      multiple: true,
+      help: 'retry: a correction, properties.price=12.5 or type=page_viewed; may be given more than once',
+    },
+    record: { type: 'string', value: 'FILE', help: 'retry: take type, properties and at from this record (JSON)' },
+    'beyond-window': { type: 'boolean', help: 'retry: also an event that may have been counted already' },
+    all: { type: 'boolean', help: 'retry: all that can be, without those that may have been counted already' },
+    reason: { type: 'string', value: 'REASON', help: 'retry --all: only those that failed for this reason' },
+    type: { type: 'string', value: 'TYPE', help: 'retry --all: only those of this event type' },
     json: { type: 'boolean', help: 'A JSON object a line' },
     ...clientOptions,
   },
+  epilogue: `A retried event is folded once, however often it is retried; one that fails again is listed again.
+  usher failed retry 3:17 --set properties.price=12.5
+  usher failed retry --all --reason PRICE_UNKNOWN`,
   async run(args, io) {
     const [action, position] = args.positionals;
     const json = args.options['json'] === true;
@@ -40,9 +43,10 @@ export const failed: Command = {
       if (action === 'list' && position === undefined)
         return await list(client, wholeOption(args, 'limit', 1, 10_000), json, io);
       if (action === 'show' && position !== undefined) return await show(client, position, json, io);
+      if (action === 'retry') return await retry(client, position, args, io);
       throw new UsherError(
         'COMMAND_FAILED',
-        `expected \`usher failed list\` or \`usher failed show POSITION\`, got ${args.positionals.join(' ')}`,
+        `expected \`usher failed list\`, \`usher failed show POSITION\` or \`usher failed retry POSITION\`, got ${args.positionals.join(' ')}`,
       );
     } finally {
       client.close();
@@ -51,9 +55,8 @@ export const failed: Command = {
 };
 
 async function list(client: GraphqlClient, limit: number, json: boolean, io: CliIo): Promise<number> {
-  const { status } = await client.need<{ status: { shards: { shard: number }[] } }>(shardCount, {}, io.signal);
   const found: FailedEvent[] = [];
-  for (const { shard } of status.shards) {
+  for (const shard of await shardsOf(client, io.signal)) {
     let taken = 0;
     for await (const event of eventsOf(client, shard, io.signal)) {
       found.push(event);
@@ -76,41 +79,24 @@ async function list(client: GraphqlClient, limit: number, json: boolean, io: Cli
 }
 
 async function show(client: GraphqlClient, position: string, json: boolean, io: CliIo): Promise<number> {
-  const shard = /^(\d+):\d+(#\d+)?$/.exec(position)?.[1];
-  if (shard === undefined) throw new UsherError('COMMAND_FAILED', `a position is like 3:17, got ${position}`);
-  for await (const event of eventsOf(client, Number(shard), io.signal)) {
-    if (event.position !== position) continue;
-    if (json) io.out(JSON.stringify(event));
-    else {
-      const lines = [
-        `position  ${event.position}`,
-        `failed    ${event.failedAt}`,
-        `reason    ${event.reason}: ${printable(event.detail)}`,
-        `visitor   ${printable(event.visitorId ?? '-')}`,
-        `type      ${printable(event.type ?? '-')}`,
-        `record    ${readableRecord(event.record)}`,
-      ];
-      io.out(lines.join('\n'));
-    }
-    return 0;
+  const event = await eventAt(client, position, io.signal);
+  if (event === null) {
+    io.err(`no failed event at ${position}; \`usher failed list\` lists them`);
+    return 1;
   }
-  io.err(`no failed event at ${position}; \`usher failed list\` lists them`);
-  return 1;
-}
-
-/** Newest first. */
-async function* eventsOf(client: GraphqlClient, shard: number, signal: AbortSignal): AsyncGenerator<FailedEvent, void> {
-  let before: string | null = null;
-  for (;;) {
-    const { failedEvents }: { failedEvents: FailedEvent[] } = await client.need(
-      page,
-      { shard, before, first: pageSize },
-      signal,
-    );
-    yield* failedEvents;
-    if (failedEvents.length < pageSize) return;
-    before = failedEvents.at(-1)!.position;
+  if (json) io.out(JSON.stringify(event));
+  else {
+    const lines = [
+      `position  ${event.position}`,
+      `failed    ${event.failedAt}`,
+      `reason    ${event.reason}: ${printable(event.detail)}`,
+      `visitor   ${printable(event.visitorId ?? '-')}`,
+      `type      ${printable(event.type ?? '-')}`,
+      `record    ${readableRecord(event.record)}`,
+    ];
+    io.out(lines.join('\n'));
   }
+  return 0;
 }
 
 /** Indented when it is JSON; a record that could not be read may be anything. */

@@ -51,7 +51,9 @@ export async function runCli(words: readonly string[], io: CliIo): Promise<numbe
 }
 
 function readArgs(command: Command, words: readonly string[]): CommandArgs {
-  const options = Object.fromEntries(Object.entries(command.options).map(([name, { type }]) => [name, { type }]));
+  const options = Object.fromEntries(
+    Object.entries(command.options).map(([name, { type, multiple = false }]) => [name, { type, multiple }]),
+  );
   let parsed: ReturnType<typeof parseArgs>;
   try {
     parsed = parseArgs({ args: joinOptionalValues(command, words), options, allowPositionals: true, strict: true });

@@ -1,10 +1,11 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { isUsherError } from '../errors.ts';
 import type { AppendOutcome } from '../log/eventLog.ts';
-import { nearest } from '../model/nearest.ts';
+import { quote } from '../model/quote.ts';
 import type { DeviceKind } from '../model/record.ts';
 import { shardOf } from '../model/shard.ts';
 import type { Playbook } from '../playbook/playbook.ts';
+import { planProblem } from '../playbook/trackingPlan.ts';
 import type { AppendQueue } from './appendQueue.ts';
 import { encodeCursor } from './cursor.ts';
 import { limits } from './limits.ts';
@@ -57,7 +58,8 @@ export interface IntakeOptions {
   readonly onRefused: (reason: string) => void;
 }
 
-interface Prepared {
+/** An event that nothing is wrong with, as it goes into the log. */
+export interface Prepared {
   readonly id: string;
   readonly type: string;
   readonly visitor: string;
@@ -150,26 +152,8 @@ export class Intake {
   }
 
   #checkProperties(type: string, properties: unknown): UserError | null {
-    const { events } = this.#options.playbook();
-    const eventType = events.get(type);
-    if (eventType === undefined) {
-      const near = nearest(type.slice(0, 100), events.keys());
-      const message = `${quote(type)} is not a type of the tracking plan${near === null ? '' : `; did you mean "${near}"?`}`;
-      return userError('EVENT_TYPE_UNKNOWN', message, { path: ['type'] });
-    }
-    if (typeof properties !== 'object' || properties === null || Array.isArray(properties)) {
-      return userError(
-        'EVENT_INVALID',
-        `properties: expected an object, came ${Array.isArray(properties) ? 'a list' : typeof properties}`,
-        {
-          path: ['properties'],
-        },
-      );
-    }
-    const found = eventType.validate(properties as never)[0] ?? null;
-    if (found === null) return null;
-    const path = ['properties', ...found.path];
-    return userError('EVENT_INVALID', `${path.join('.').slice(0, 300)}: ${found.message}`, { path });
+    const problem = planProblem(this.#options.playbook(), type, properties);
+    return problem === null ? null : userError(problem.code, problem.message, { path: problem.path });
   }
 
   /** The time for the record; null: none, it happened when it is appended. Semantics 3.2. */
@@ -298,7 +282,8 @@ function contextOf(context: IncomingEvent['context'], device: DeviceKind | undef
   return given;
 }
 
-function outcomeOf(event: Prepared, answer: AppendOutcome): Outcome {
+/** What became of an event that was sent to the log. */
+export function outcomeOf(event: Prepared, answer: AppendOutcome): Outcome {
   if (answer.ok)
     return { status: 'ACCEPTED', id: event.id, visitor: event.visitor, shard: event.shard, offset: answer.offset };
   return {
@@ -315,16 +300,11 @@ export function cursorOf(outcome: Outcome): string | null {
     : null;
 }
 
-function overloaded(isFull: boolean): UserError {
+export function overloaded(isFull: boolean): UserError {
   const message = isFull ? 'too many events wait for the log' : 'too many events wait to be folded';
   return userError('OVERLOADED', message, { retryAfterMs: limits.retryAfterMs });
 }
 
 function isSet<T>(value: T | null | undefined): value is T {
   return value !== null && value !== undefined;
-}
-
-/** What came, short enough for a message. */
-function quote(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
 }

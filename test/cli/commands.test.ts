@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../../src/cli/index.ts';
 import { type RecordedIo, recordedIo } from '../support/cliIo.ts';
@@ -119,5 +121,97 @@ describe('usher failed', () => {
       err: expect.stringContaining('no failed event at 0:999999'),
     });
     expect(await run('failed', 'mend')).toMatchObject({ code: 1, err: expect.stringContaining('usher failed list') });
+  });
+});
+
+describe('usher failed retry', () => {
+  const unpriced = (productId: string) => ({ type: 'cart_item_added', properties: { productId, quantity: 1 } });
+  async function fail(user: string, ...events: object[]): Promise<string[]> {
+    const mutation = 'mutation($input: TrackEventsInput!) { trackEvents(input: $input) { accepted } }';
+    const sent = events.map((event) => ({ id: randomUUID(), visitor: { userId: user }, ...event }));
+    const { data } = await usher.query(mutation, { input: { events: sent } }, usher.devKey!);
+    expect(data.trackEvents.accepted).toBe(events.length);
+    return positionsOf(user);
+  }
+  /** Oldest first. */
+  async function positionsOf(user: string): Promise<string[]> {
+    await usher.caughtUp();
+    const { out } = await run('failed', 'list', '--json', '--limit', '1000');
+    const events = out === '' ? [] : out.split('\n').map((line) => JSON.parse(line));
+    return events
+      .filter(({ visitorId }) => visitorId === `u:${user}`)
+      .map(({ position }) => position)
+      .reverse();
+  }
+  async function cartOf(user: string) {
+    await usher.caughtUp();
+    const query = `{ visitor(ref: { userId: "${user}" }) { cart { lines { productId price } } } }`;
+    return (await usher.query(query, {}, usher.devKey!)).data.visitor.cart.lines;
+  }
+
+  it('retries one, corrected by --set, and says that it is none any more when asked again', async () => {
+    const [position] = await fail('set', unpriced('odd_1'));
+    const again = await run('failed', 'retry', position!);
+    expect(again).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+:\d+ +ACCEPTED$/) });
+    const [second] = await positionsOf('set');
+    expect(second).not.toBe(position);
+    const { code, out } = await run('failed', 'retry', second!, '--set', 'properties.price=12.5', '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ position: second, status: 'ACCEPTED', error: null });
+    expect(await cartOf('set')).toEqual([{ productId: 'odd_1', price: 12.5 }]);
+    expect(await run('failed', 'retry', second!)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('retried already'),
+    });
+  });
+
+  it('retries one with the record of a file', async () => {
+    const [position] = await fail('filed', unpriced('odd_2'));
+    const { record } = JSON.parse((await run('failed', 'show', position!, '--json')).out);
+    const file = join(usher.config.data, 'record.json');
+    const mended = JSON.parse(record);
+    writeFileSync(file, JSON.stringify({ ...mended, properties: { ...mended.properties, price: 3 } }));
+    const { code } = await run('failed', 'retry', position!, '--record', file, '--set', 'properties.quantity=2');
+    expect(code).toBe(0);
+    expect(await cartOf('filed')).toEqual([{ productId: 'odd_2', price: 3 }]);
+  });
+
+  it('says why a correction is refused, and exits with 1', async () => {
+    const [position] = await fail('refused', unpriced('odd_3'));
+    const { code, out } = await run('failed', 'retry', position!, '--set', 'properties.price=much');
+    expect(code).toBe(1);
+    expect(out).toMatch(/REFUSED {2}EVENT_INVALID: properties\.price: must be number/);
+    expect(await positionsOf('refused')).toEqual([position]);
+    await run('failed', 'retry', position!, '--set', 'properties.price=1');
+  });
+
+  it('retries all of a reason and type in the order in which they failed, those that may be copies excepted', async () => {
+    const late = (sequence: number) => ({ type: 'page_viewed', source: 'cli', sequence });
+    const failed = await fail('many', unpriced('odd_4'), late(40), late(2), unpriced('odd_5'));
+    expect(failed).toHaveLength(3);
+    const none = await run('failed', 'retry', '--all', '--type', 'page_viewed');
+    expect(none).toMatchObject({ code: 0, out: expect.stringMatching(/^0 accepted, 0 refused; 1 passed over/) });
+    const all = await run('failed', 'retry', '--all', '--reason', 'PRICE_UNKNOWN', '--set', 'properties.price=7');
+    expect(all).toMatchObject({ code: 0, out: expect.stringMatching(/^\d accepted, 0 refused$/m) });
+    const [left] = await positionsOf('many');
+    expect(await cartOf('many')).toEqual([
+      { productId: 'odd_4', price: 7 },
+      { productId: 'odd_5', price: 7 },
+    ]);
+    expect((await run('failed', 'retry', left!)).out).toContain('RETRY_REFUSED');
+    expect((await run('failed', 'retry', left!, '--beyond-window')).code).toBe(0);
+    expect(await positionsOf('many')).toEqual([]);
+  });
+
+  it.each([
+    [['retry'], 'expected a POSITION to retry, or --all'],
+    [['retry', '0:1', '--all'], 'expected a POSITION to retry, or --all'],
+    [['retry', '0:1', '--reason', 'FOLD_ERROR'], '--reason chooses among --all'],
+    [['retry', '--all', '--beyond-window'], '--beyond-window is for one POSITION'],
+    [['retry', '--all', '--set', 'price=1'], 'expected properties.NAME=VALUE'],
+    [['retry', '--all', '--set', 'properties.__proto__.x=1'], 'expected properties.NAME=VALUE'],
+    [['retry', 'first'], 'a position is like 3:17'],
+  ])('refuses %j', async (words, message) => {
+    expect(await run('failed', ...words)).toMatchObject({ code: 1, err: expect.stringContaining(message) });
   });
 });

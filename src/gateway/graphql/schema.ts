@@ -9,6 +9,7 @@ import { addEventInput } from './eventInput.ts';
 import { addFailedEvents } from './failedEvents.ts';
 import { addPersonalizedSlots } from './personalizedSlots.ts';
 import { addPlaybook } from './playbook.ts';
+import { addRetryFailedEvents } from './retryFailedEvents.ts';
 import { addSlotTypes } from './slotTypes.ts';
 import { addStartVisit } from './startVisit.ts';
 import { addStatus } from './status.ts';
@@ -33,6 +34,7 @@ export function buildSchema(playbook: Pick<Playbook, 'events'>): BuiltSchema {
   addTrackEvent(builder, members);
   addTrackEvents(builder);
   addAdvance(builder);
+  addRetryFailedEvents(builder);
   addPersonalizedSlots(builder);
   addVisitor(builder);
   addVisitors(builder);
