@@ -1,6 +1,6 @@
 import type { FailureReason } from '../model/commit.ts';
 import type { Json } from '../model/json.ts';
-import { type LogRecord, recordKinds, type UsherRecord } from '../model/record.ts';
+import { type LogRecord, type RejectedRecord, recordKinds, type UsherRecord } from '../model/record.ts';
 import { isVisitorId } from '../model/shard.ts';
 
 /** A record of the log, read once: what it says, or why it says nothing. */
@@ -27,9 +27,9 @@ export interface RecordNumber {
   readonly skipped: readonly number[];
 }
 
-const limits = { id: 128, type: 128, source: 64, skipped: 16, hash: 128, position: 64 };
+const limits = { id: 128, type: 128, source: 64, skipped: 16, hash: 128, position: 64, topic: 249, detail: 500 };
 /** Kinds that this version runs. */
-const builtKinds = new Set(['event', 'activate', 'touched', 'advance', 'tick']);
+const builtKinds = new Set(['event', 'rejected', 'activate', 'touched', 'advance', 'tick']);
 const nothingSkipped: readonly number[] = [];
 
 type Members = { readonly [name: string]: Json | undefined };
@@ -60,6 +60,7 @@ export function readRecord(log: LogRecord): ReadRecord {
     return poison(log, bytes, members, { reason: 'UNKNOWN_KIND', detail });
   }
   const record = parsed as UsherRecord;
+  if (record.kind === 'rejected') return rejected(log, bytes, record);
   const isEvent = record.kind === 'event';
   return {
     log,
@@ -104,6 +105,13 @@ function poison(
   };
 }
 
+/** Poison from its making on: it counts as an event that could not be folded, whose id is seen. */
+function rejected(log: LogRecord, bytes: number, record: RejectedRecord): ReadRecord {
+  const { visitor = null, id, type, topic, partition, offset, detail } = record;
+  const failure = { reason: 'INPUT_INVALID', detail: `${topic}:${partition}:${offset}: ${detail}` } as const;
+  return { log, record: null, failure, visitor, bytes, number: null, id, type, isEvent: true };
+}
+
 function numberOf(members: Members): RecordNumber {
   return {
     source: members['source'] as string,
@@ -124,6 +132,8 @@ function problemOf(members: Members): string | null {
       return visitorProblem(members) ?? eventProblem(members);
     case 'touched':
       return visitorProblem(members);
+    case 'rejected':
+      return rejectedProblem(members);
     case 'activate':
       for (const name of ['playbook', 'catalog']) {
         if (!isText(own(members, name), limits.hash)) return expected(name, 'a content hash', own(members, name));
@@ -169,6 +179,25 @@ function eventProblem(members: Members): string | null {
       return 'an imported event must have a source and a sequence';
   }
   return contextProblem(own(members, 'context'));
+}
+
+function rejectedProblem(members: Members): string | null {
+  if (own(members, 'visitor') !== undefined) {
+    const problem = visitorProblem(members);
+    if (problem !== null) return problem;
+  }
+  for (const [name, limit] of [
+    ['type', limits.type],
+    ['topic', limits.topic],
+    ['detail', limits.detail],
+  ] as const) {
+    if (!isText(own(members, name), limit))
+      return expected(name, `a text of 1 to ${limit} characters`, own(members, name));
+  }
+  for (const name of ['partition', 'offset']) {
+    if (!isWhole(own(members, name), 0)) return expected(name, 'a whole number', own(members, name));
+  }
+  return null;
 }
 
 function numberProblem(members: Members): string | null {

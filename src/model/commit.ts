@@ -56,6 +56,7 @@ export const failureReasons = [
   'BEYOND_WINDOW',
   'PRICE_UNKNOWN',
   'IMPORT_INTO_LIVE',
+  'INPUT_INVALID',
   'FOLD_ERROR',
   'FIRING_ERROR',
 ] as const;

@@ -19,7 +19,7 @@ export type DeviceKind = 'desktop' | 'mobile' | 'tablet' | 'tv' | 'bot';
  * One line of the log (semantics 1.3); `schema/record.v1.json` is its contract.
  * Times are integer milliseconds since the Unix epoch.
  */
-export type UsherRecord = EventRecord | ActivateRecord | TouchedRecord | AdvanceRecord | TickRecord;
+export type UsherRecord = EventRecord | RejectedRecord | ActivateRecord | TouchedRecord | AdvanceRecord | TickRecord;
 
 interface RecordBase {
   readonly v: 1;
@@ -47,6 +47,25 @@ export interface EventRecord extends RecordBase {
   readonly context?: PageContext;
   /** The gateway's clock when the request arrived: for latency figures only, the fold never reads it. */
   readonly receivedAt?: number;
+}
+
+/** A record of an input topic that is no event of the tracking plan; it becomes a failed event (semantics 1.4). */
+export interface RejectedRecord extends RecordBase {
+  readonly kind: 'rejected';
+  /** If that much could be told; the record is in its shard then. */
+  readonly visitor?: string;
+  /** The event type of its topic. */
+  readonly type: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** What was expected, what came. */
+  readonly detail: string;
+  /** What could be read of the event. */
+  readonly properties?: JsonObject;
+  readonly at?: number;
+  /** The text itself, cut, where no properties could be read. */
+  readonly value?: string;
 }
 
 /** Switches the shard to another playbook, catalog or fold version (semantics 6.1). */
@@ -77,6 +96,7 @@ export interface TickRecord extends RecordBase {
 /** The kinds semantics 1.3 names. Those that this fold version does not run yet become failed events. */
 export const recordKinds = [
   'event',
+  'rejected',
   'identified',
   'visitor_merged',
   'forwarded',

@@ -13,6 +13,17 @@ function read(value: unknown) {
 }
 const event = { v: 1, kind: 'event', id: 'e', visitor: 'v', type: 'page_viewed', properties: {} };
 const numbered = { ...event, source: 's', sequence: 2 };
+const rejectedInput = {
+  v: 1,
+  kind: 'rejected',
+  id: 'r',
+  visitor: 'v',
+  type: 'page_viewed',
+  topic: 'crm.pages',
+  partition: 3,
+  offset: 17,
+  detail: 'expected JSON',
+};
 
 /** One member that is wrong, or two that do not go together. */
 const wrong: readonly [what: string, record: object][] = [
@@ -48,6 +59,10 @@ const wrong: readonly [what: string, record: object][] = [
     'an activation with fold version 0',
     { v: 1, kind: 'activate', id: 'a', playbook: 'p', catalog: 'c', foldVersion: 0 },
   ],
+  ['a rejected record without a topic', { ...rejectedInput, topic: undefined }],
+  ['a rejected record of offset -1', { ...rejectedInput, offset: -1 }],
+  ['a rejected record that does not say why', { ...rejectedInput, detail: '' }],
+  ['a rejected record of an empty visitor', { ...rejectedInput, visitor: '' }],
   ['an advance to nowhere', { v: 1, kind: 'advance', id: 'a' }],
 ];
 const right: readonly [what: string, record: object][] = [
@@ -113,6 +128,21 @@ describe('reading a record', () => {
     expect(read({ ...event, at: 'noon' }).failure?.detail).toBe('at: expected ms since the epoch; came "noon"');
     expect(read('{"v":1').failure?.detail).toMatch(/^expected JSON; /);
     expect(read('7').failure?.detail).toBe('expected a JSON object; came 7');
+  });
+
+  it('takes a rejected record for an event that failed, with or without a visitor, as the schema does', () => {
+    const { visitor: _, ...nobodys } = rejectedInput;
+    for (const record of [rejectedInput, nobodys, { ...rejectedInput, properties: 7, value: 'x', at: 'noon' }]) {
+      expect(read(record)).toMatchObject({
+        record: null,
+        failure: { reason: 'INPUT_INVALID', detail: 'crm.pages:3:17: expected JSON' },
+        visitor: 'visitor' in record ? 'v' : null,
+        id: 'r',
+        type: 'page_viewed',
+        isEvent: true,
+      });
+      expect(fitsSchema(record)).toBe(true);
+    }
   });
 
   it('tells kinds that come later from kinds that nobody knows', () => {

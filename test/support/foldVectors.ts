@@ -61,12 +61,13 @@ function lineOf(
   playbooks: ReadonlyMap<string, string>,
   catalog: string,
 ): object | string {
-  const { stamp: _stamp, then: _then, raw, activate, touched, advance, tick, ...event } = record;
+  const { stamp: _stamp, then: _then, raw, activate, touched, advance, tick, rejected, ...event } = record;
   const base = { v: 1, id: `e${offset}` };
   if (raw !== undefined) return raw as string;
   if (activate !== undefined) {
     return { ...base, kind: 'activate', playbook: playbooks.get(activate as string), catalog, foldVersion: 1 };
   }
+  if (rejected !== undefined) return { ...base, kind: 'rejected', ...(rejected as object) };
   if (touched !== undefined) return { ...base, kind: 'touched', visitor: touched };
   if (advance !== undefined) return { ...base, kind: 'advance', to: advance };
   if (tick !== undefined) return { ...base, kind: 'tick' };
