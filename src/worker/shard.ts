@@ -145,8 +145,8 @@ class ShardLoop {
     );
     if (this.#feed.signal.aborted) return;
     if (records.length === 0) {
-      if (wakeAt !== null && machine.now() >= Math.max(wakeAt, this.#tickNotBefore)) await this.#tick(wakeAt);
-      return;
+      const isDue = wakeAt !== null && machine.now() >= Math.max(wakeAt, this.#tickNotBefore);
+      return isDue ? this.#tick(wakeAt) : this.#checkState();
     }
     this.#takenAt = machine.now();
     const reads = records.map(readRecord);
@@ -158,6 +158,15 @@ class ShardLoop {
     await this.#commit();
     this.#work.evict(limits.cachedVisitors);
     this.#feed.folded(this.#meta.position);
+  }
+
+  /**
+   * Who has nothing to commit is not told by the fence that the state failed over to a copy without its last commits, or that
+   * another took the shard. What was lost must be folded again, also if no record ever comes.
+   */
+  async #checkState(): Promise<void> {
+    const stands = await this.#services.store.readMeta(this.#feed.shard);
+    if (stands?.commit !== this.#meta.commit) throw new Fenced('another commit stands');
   }
 
   /** Asks the log for its time (semantics 3.6). Should the log's clock be behind ours, the next tick waits for the difference. */

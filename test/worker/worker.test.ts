@@ -98,6 +98,17 @@ describe('worker', () => {
     await second.stop();
   });
 
+  it('notices within a second that its commits are gone from the state, also when no event comes', async () => {
+    await using usher = await openHarness();
+    await usher.activate();
+    const worker = await usher.startWorker();
+    await worker.caughtUp(soon());
+    // What stands after a failover, or after another process took the shard for a moment, is not the commit that this one made last.
+    await usher.store.own(0, 'somebody else', shards);
+    await until(async () => (await usher.store.readMeta(0))?.owner !== 'somebody else');
+    expect(usher.count('fenced')).toBe(1);
+  });
+
   it('cuts commits at 256 visitors and 512 kB, also when thousands of timers come up at once', async () => {
     await using usher = await openHarness();
     await usher.activate();
