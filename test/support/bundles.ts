@@ -12,6 +12,7 @@ const compiled = new Map<string, Playbook>();
 export class TestBundles {
   readonly #playbooks = new Map<string, Playbook>();
   readonly #catalogs = new Map<string, Catalog>();
+  readonly #texts = new Map<string, string>();
 
   /** The text of a playbook.yaml; Usher's built-in events and traits come with it. @returns its hash */
   addPlaybook(yaml: string): string {
@@ -26,6 +27,7 @@ export class TestBundles {
       compiled.set(hash, playbook);
     }
     this.#playbooks.set(hash, playbook);
+    this.#texts.set(hash, text);
     return hash;
   }
 
@@ -42,12 +44,18 @@ export class TestBundles {
     const text = canonicalJson({ products: all });
     const hash = bundleHash(text);
     this.#catalogs.set(hash, compileCatalog(text));
+    this.#texts.set(hash, text);
     return hash;
   }
 
   get(playbook: string, catalog: string): ActiveBundles | null {
     const found = { playbook: this.#playbooks.get(playbook), catalog: this.#catalogs.get(catalog) };
     return found.playbook === undefined || found.catalog === undefined ? null : (found as ActiveBundles);
+  }
+
+  /** As a store keeps it. */
+  text(hash: string): string | null {
+    return this.#texts.get(hash) ?? null;
   }
 
   playbook(version: string): Playbook | null {

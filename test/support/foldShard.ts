@@ -52,14 +52,23 @@ export class FoldShard {
   readonly #bundles: TestBundles;
   readonly #cut: Cut;
   readonly #settings: FoldSettings;
+  readonly #committed: () => void;
   #work: ShardWork;
 
   constructor(
     bundles: TestBundles,
-    options: { cut?: Cut; shard?: number; shards?: number; settings?: Partial<FoldSettings> } = {},
+    options: {
+      cut?: Cut;
+      shard?: number;
+      shards?: number;
+      settings?: Partial<FoldSettings>;
+      /** Called after each commit. */
+      committed?: () => void;
+    } = {},
   ) {
     this.#bundles = bundles;
     this.#cut = options.cut ?? wholeLog;
+    this.#committed = options.committed ?? (() => {});
     this.#settings = { ...defaultFoldSettings, ...options.settings };
     this.meta = {
       shard: options.shard ?? 0,
@@ -182,5 +191,6 @@ export class FoldShard {
     this.activity.push(...changes.activity);
     this.meta = { ...this.meta, ...changes.meta };
     this.commits++;
+    this.#committed();
   }
 }

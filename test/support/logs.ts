@@ -64,7 +64,7 @@ const urls = fc.constantFrom(
 /** How a number relates to the last one of its source: mostly the next, sometimes with a gap, again, or far off. */
 const step = fc.oneof({ weight: 6, arbitrary: fc.constant(1) }, fc.constantFrom(2, 3, 0, -1, -2, -6, 7));
 
-type Line =
+export type Line =
   | {
       readonly what: 'event';
       readonly of: number;
@@ -84,7 +84,7 @@ type Line =
   | { readonly what: 'poison'; readonly value: string };
 
 const ages = fc.constantFrom(0, 10, 1_000, 60_000, 1_200_000, 4_000_000, 90_000_000);
-const line: fc.Arbitrary<Line> = fc.oneof(
+export const lines: fc.Arbitrary<Line> = fc.oneof(
   {
     weight: 14,
     arbitrary: fc.record({
@@ -132,19 +132,19 @@ const pause = fc.oneof(
 );
 
 /** Visitors whose events are imported, until one that is not: the last two. */
-const visitors = ['anna', 'berta', 'hanna', 'hugo'];
+export const visitors = ['anna', 'berta', 'hanna', 'hugo'];
 
 /** A whole log: an activation early on, then whatever may come. */
 export const logs = (maxLength: number): fc.Arbitrary<readonly GeneratedRecord[]> =>
   fc
-    .array(fc.tuple(pause, line), { minLength: Math.min(5, maxLength), maxLength, size: 'max' })
-    .map((lines) => recordsOf(lines));
+    .array(fc.tuple(pause, lines), { minLength: Math.min(5, maxLength), maxLength, size: 'max' })
+    .map((pausesAndLines) => recordsOf(pausesAndLines));
 
-function recordsOf(lines: readonly (readonly [number, Line])[]): readonly GeneratedRecord[] {
+function recordsOf(pausesAndLines: readonly (readonly [number, Line])[]): readonly GeneratedRecord[] {
   const records: GeneratedRecord[] = [{ stamp: 0, value: activation('a0', 0) }];
   const last = new Map<string, number>();
   let stamp = 100_000_000;
-  for (const [afterMs, each] of lines) {
+  for (const [afterMs, each] of pausesAndLines) {
     stamp = Math.max(0, stamp + afterMs);
     const id = `r${records.length}`;
     records.push({ stamp, value: recordOf(each, id, stamp, records, last) });
@@ -152,7 +152,8 @@ function recordsOf(lines: readonly (readonly [number, Line])[]): readonly Genera
   return records;
 }
 
-function recordOf(
+/** What the line says, as a record with this id and about this stamp, after these records and the last numbers of their sources. */
+export function recordOf(
   line: Line,
   id: string,
   stamp: number,
@@ -198,7 +199,7 @@ function recordOf(
   return event;
 }
 
-function activation(id: string, playbook: number): object {
+export function activation(id: string, playbook: number): object {
   return { v: 1, kind: 'activate', id, playbook: playbooks[playbook], catalog, foldVersion: 1 };
 }
 
