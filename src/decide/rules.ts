@@ -26,7 +26,7 @@ export interface RulesRun {
 const nothingRan: RulesRun = { shown: [], fired: [], errors: 0 };
 
 export function runRules(playbook: Playbook, eventType: string, scope: EventScope): RulesRun {
-  const rules = playbook.rulesFor(eventType);
+  const rules = playbook.rulesFor(eventType, scope);
   if (rules.length === 0) return nothingRan;
   const shown: Shown[] = [];
   const fired: string[] = [];

@@ -25,7 +25,7 @@ export function withTraits(
   let all: { [trait: string]: Json } | null = null;
   let session: { [trait: string]: Json } | null = null;
   let errors = 0;
-  for (const trait of bundles.playbook.traitsFor(record.type)) {
+  for (const trait of bundles.playbook.traitsFor(record.type, scope)) {
     const perSession = trait.over === 'session';
     const states = perSession ? visitor.session!.traits : visitor.traits;
     const before = stateOf(states, trait);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Declarations } from '../cel/compiler.ts';
 import { UsherError } from '../errors.ts';
 import { nearest } from '../model/nearest.ts';
+import { ConditionIndex } from './conditionIndex.ts';
 import { checkContent, compileContent, textsOf } from './contents.ts';
 import { type CheckedEvent, checkEvent, finishEvent, newAjv } from './events.ts';
 import { checkText } from './expressions.ts';
@@ -14,6 +15,7 @@ import type {
   Playbook,
   Product,
   Rule,
+  Scope,
   SlotDefinition,
   Trait,
 } from './playbook.ts';
@@ -310,19 +312,13 @@ function assemble(
   rules: ReadonlyMap<string, Rule>,
 ): Playbook {
   const live = [...rules.values()].filter(({ status }) => status === 'live').sort((a, b) => (a.id < b.id ? -1 : 1));
-  const rulesByEvent = new Map<string, Rule[]>();
-  const traitsByEvent = new Map<string, readonly Trait[]>();
+  const rulesByEvent = new Map<string, ConditionIndex<Rule>>();
+  const traitsByEvent = new Map<string, ConditionIndex<Trait>>();
   for (const type of events.keys()) {
-    rulesByEvent.set(
-      type,
-      live.filter(({ when }) => when.includes(type)),
-    );
-    traitsByEvent.set(
-      type,
-      traits.map(({ trait }) => trait).filter((trait) => trait.events === null || trait.events.includes(type)),
-    );
+    rulesByEvent.set(type, new ConditionIndex(live.filter(({ when }) => when.includes(type))));
+    const ofType = traits.map(({ trait }) => trait).filter(({ events }) => events === null || events.includes(type));
+    traitsByEvent.set(type, new ConditionIndex(ofType));
   }
-  const none: never[] = [];
   const definitions = new Map<string, SlotDefinition>();
   for (const [name, { value }] of slots) {
     definitions.set(name, {
@@ -340,7 +336,12 @@ function assemble(
     contents,
     slots: definitions,
     rules,
-    rulesFor: (type) => rulesByEvent.get(type) ?? none,
-    traitsFor: (type) => traitsByEvent.get(type) ?? none,
+    rulesFor: (type, event) => candidatesOf(rulesByEvent.get(type), event),
+    traitsFor: (type, event) => candidatesOf(traitsByEvent.get(type), event),
   };
+}
+
+function candidatesOf<T extends Rule | Trait>(index: ConditionIndex<T> | undefined, event?: Scope): readonly T[] {
+  if (index === undefined) return [];
+  return event === undefined ? index.all : index.candidates(event);
 }

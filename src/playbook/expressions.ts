@@ -1,5 +1,6 @@
 import { type Cel, type CelResult, compileCel, compileCondition, evaluateCondition, evaluateJson } from '../cel/cel.ts';
 import type { Declarations } from '../cel/compiler.ts';
+import { equalitiesOf } from '../cel/equalities.ts';
 import type { CelProblem } from '../cel/errors.ts';
 import { compileText } from '../cel/text.ts';
 import type { Condition, Expression, Text } from './playbook.ts';
@@ -16,7 +17,13 @@ export function checkCondition(at: Located<string>, declared: Declarations, repo
   const cel = take(compileCondition(at.value, declared), at.tree, report);
   return cel === null
     ? null
-    : { source: cel.source, reads: cel.reads, evaluate: (scope) => evaluateCondition(cel, scope), cel };
+    : {
+        source: cel.source,
+        reads: cel.reads,
+        equalities: equalitiesOf(cel.tree),
+        evaluate: (scope) => evaluateCondition(cel, scope),
+        cel,
+      };
 }
 
 export function checkExpression(

@@ -1,3 +1,4 @@
+import type { Equality } from '../cel/equalities.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import type { Fact } from '../model/visitor.ts';
 
@@ -20,9 +21,9 @@ export interface Playbook {
   readonly contents: ReadonlyMap<string, ContentDefinition>;
   readonly slots: ReadonlyMap<string, SlotDefinition>;
   readonly rules: ReadonlyMap<string, Rule>;
-  /** Live rules that this event type can trigger, by id. */
-  rulesFor(eventType: string): readonly Rule[];
-  traitsFor(eventType: string): readonly Trait[];
+  /** Live rules that this event type can trigger, by id; with an event, without those that it surely does not. */
+  rulesFor(eventType: string, event?: Scope): readonly Rule[];
+  traitsFor(eventType: string, event?: Scope): readonly Trait[];
 }
 
 export interface EventType {
@@ -67,6 +68,8 @@ export interface Condition {
   readonly source: string;
   /** Dotted names it reads, each once, as far as they are written: `['product.id', 'cart.value']`. */
   readonly reads: readonly string[];
+  /** Where a path holds another text than these, the condition is false. */
+  readonly equalities: readonly Equality[];
   evaluate(scope: Scope): boolean;
 }
 export interface Expression {
