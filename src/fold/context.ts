@@ -1,9 +1,10 @@
 import { cutText } from '../decide/bounds.ts';
 import { FoldFailure } from '../decide/failure.ts';
-import type { FailureReason } from '../model/commit.ts';
+import type { FailedEvent, FailureReason } from '../model/commit.ts';
 import { type EventRecord, formatPosition } from '../model/record.ts';
 import type { Visitor, VisitorCounts } from '../model/visitor.ts';
 import type { ActiveBundles } from '../playbook/playbook.ts';
+import { emitFailed } from './outputs.ts';
 import type { FoldSettings } from './settings.ts';
 import type { ShardWork } from './work.ts';
 
@@ -54,15 +55,10 @@ export function keepFailed(
   const { position, reason, visitor, type, offset, eventId } = failed;
   const detail = cutText(failed.detail, maxDetail);
   const { appendTime, work } = context;
-  work.fail({
-    position,
-    reason,
-    detail,
-    visitor,
-    type,
-    failedAt: appendTime,
-    value: cutText(failed.value, maxFailedValue),
-  });
+  const value = cutText(failed.value, maxFailedValue);
+  const kept: FailedEvent = { position, reason, detail, visitor, type, failedAt: appendTime, value };
+  work.fail(kept);
+  emitFailed(context, kept, eventId);
   work.note({
     visitor: visitor ?? '',
     offset,

@@ -4,6 +4,7 @@ import { murmur2 } from '../model/shard.ts';
 import type { Timer, Visitor } from '../model/visitor.ts';
 import { type ArrivedEvent, type FoldContext, keepFailed, messageOf } from './context.ts';
 import { outlives, renewed } from './expiry.ts';
+import { emitDecision } from './outputs.ts';
 import { SlotsDraft } from './slots.ts';
 import { nameOfTimer, withoutTimer } from './timers.ts';
 
@@ -78,5 +79,7 @@ function firingStep(context: FoldContext, before: Visitor, timer: Timer): Visito
     detail: null,
     properties: null,
   });
+  const cause = { kind: 'timer', name: nameOfTimer(timer), offset: timer.setAt } as const;
+  emitDecision(context, { ...after, version, slots }, changed, cause, timer.due!);
   return { ...after, slots, version, timers: draft.timers };
 }

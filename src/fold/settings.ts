@@ -1,3 +1,5 @@
+import type { FoldOutput } from './outputs.ts';
+
 /** The limits that semantics names. One fold version has one meaning for all but the two ages, which a deployment chooses. */
 export interface FoldSettings {
   /** Events are placed no longer than this before their append time, ms (3.2). */
@@ -25,6 +27,8 @@ export interface FoldSettings {
   readonly candidates: number;
   /** Lines of activity kept between two commits, for people who watch. */
   readonly activity: number;
+  /** What is written to the outbox: a number of an outbox id counts these alone (9.1). Without topics to write to: nothing. */
+  readonly outputs: readonly FoldOutput[];
 }
 
 const hourMs = 3_600_000;
@@ -43,4 +47,5 @@ export const defaultFoldSettings: FoldSettings = {
   heldBytes: 8192,
   candidates: 4,
   activity: 256,
+  outputs: [],
 };

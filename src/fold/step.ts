@@ -5,6 +5,7 @@ import { defaultSessionIdleMs } from '../decide/session.ts';
 import type { Cause, Timer, Visitor } from '../model/visitor.ts';
 import { type ArrivedEvent, type FoldContext, failEvent } from './context.ts';
 import { fireTimer } from './firing.ts';
+import { emitDecision } from './outputs.ts';
 import { SlotsDraft } from './slots.ts';
 import { nextDue, withTimer } from './timers.ts';
 
@@ -91,6 +92,13 @@ function eventStep(context: FoldContext, before: Visitor, event: ArrivedEvent, a
     detail: null,
     properties: record.properties,
   });
+  emitDecision(
+    context,
+    { id: before.id, version, historic, slots },
+    changed,
+    { kind: 'event', id: record.id, type: record.type, offset },
+    at,
+  );
   return {
     ...decided,
     version,
@@ -125,6 +133,7 @@ export function touch(context: FoldContext, visitor: Visitor, id: string): Visit
     detail: null,
     properties: null,
   });
+  emitDecision(context, { ...visitor, version, slots }, changed, { kind: 'touched', id, offset }, visitor.now);
   if (slots === visitor.slots && draft.timers === visitor.timers) return visitor;
   return { ...visitor, slots, version, timers: draft.timers };
 }

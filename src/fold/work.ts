@@ -6,6 +6,7 @@ import type { Activation, ShardCounters, ShardMeta } from '../model/shardMeta.ts
 import type { Visitor } from '../model/visitor.ts';
 import type { ActiveBundles } from '../playbook/playbook.ts';
 import { Heap } from './heap.ts';
+import type { FoldOutput } from './outputs.ts';
 import type { FoldSettings } from './settings.ts';
 
 export type { ActiveBundles } from '../playbook/playbook.ts';
@@ -59,6 +60,9 @@ export class ShardWork {
   #changed = new Set<string>();
   #failed: FailedEvent[] = [];
   #retried: string[] = [];
+  #outbox: OutboxEntry[] = [];
+  #outputs: number;
+  #outputSize = 0;
   #activity: Activity[] = [];
   /** Undefined: the caller has not said which stored wakeups there are. */
   #horizon: KnownWakeup | null | undefined;
@@ -77,6 +81,7 @@ export class ShardWork {
     if (meta.active !== null && active === null) throw missingBundles(meta.active.playbook, meta.active.catalog);
     this.#owned = meta;
     this.#position = meta.position;
+    this.#outputs = meta.outputs;
     this.#appendTime = meta.appendTime;
     this.#lastId = meta.lastId;
     this.#activation = meta.active;
@@ -91,7 +96,7 @@ export class ShardWork {
     return {
       ...this.#owned,
       position: this.#position,
-      outputs: 0,
+      outputs: this.#outputs,
       appendTime: this.#appendTime,
       active: this.#activation,
       lastId: this.#lastId,
@@ -113,6 +118,10 @@ export class ShardWork {
   /** Visitors changed since `takeChanges`. */
   get changed(): number {
     return this.#changed.size;
+  }
+  /** UTF-16 units of the failed events and outputs that wait for `takeChanges`. */
+  get outputSize(): number {
+    return this.#outputSize;
   }
   /** Visitors loaded. */
   get size(): number {
@@ -164,13 +173,15 @@ export class ShardWork {
       visitors,
       failed: this.#failed,
       retried: this.#retried,
-      outbox: [],
+      outbox: this.#outbox,
       activity: this.#activity,
       meta: { position, outputs, appendTime, active, lastId, counters },
     };
     this.#changed = new Set();
     this.#failed = [];
     this.#retried = [];
+    this.#outbox = [];
+    this.#outputSize = 0;
     this.#activity = [];
     return changes;
   }
@@ -256,6 +267,7 @@ export class ShardWork {
 
   fail(failed: FailedEvent): void {
     this.#failed.push(failed);
+    this.#outputSize += failed.value.length + failed.detail.length;
     this.counters.failed++;
   }
 
@@ -264,6 +276,15 @@ export class ShardWork {
     const uncommitted = this.#failed.findIndex((failed) => failed.position === position);
     if (uncommitted === -1) this.#retried.push(position);
     else this.#failed.splice(uncommitted, 1);
+  }
+
+  /** An output of the record at `offset`, or of a firing before it; numbers count on over partial commits (9.1). */
+  emit(topic: FoldOutput, key: string, offset: number, value: object): void {
+    const { shard, lineage } = this.#owned;
+    const id = `${offset}-${this.#outputs++}`;
+    const text = JSON.stringify({ v: 1, id: `${shard}:${id}`, lineage, ...value });
+    this.#outbox.push({ id, topic, key, value: text });
+    this.#outputSize += text.length;
   }
 
   note(activity: Activity): void {
@@ -279,6 +300,7 @@ export class ShardWork {
   moveTo(position: number, lastId: string | null): void {
     this.#position = position;
     this.#lastId = lastId;
+    this.#outputs = 0;
   }
 
   /** @throws UsherError BUNDLE_MISSING */

@@ -27,9 +27,11 @@ export interface VisitorWrite {
   readonly historicDue: number | null;
 }
 
-/** `<offset>-<n>`: the same however batches are cut (semantics 9.1). */
+/** What other systems are told; leaves the outbox when its topic has it (semantics 9.1). */
 export interface OutboxEntry {
+  /** `<offset>-<n>`: the same however batches are cut. */
   readonly id: string;
+  /** Without the namespace: `decisions`, `failed`. */
   readonly topic: string;
   readonly key: string;
   readonly value: string;

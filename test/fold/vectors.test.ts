@@ -49,7 +49,7 @@ const cuts: readonly [name: string, cut: Cut][] = [
   ['one at a time, from the store', oneByOne],
 ];
 
-describe.each(['sequence', 'retries', 'time', 'slots', 'shop'])('the log of a shard: %s', (file) => {
+describe.each(['sequence', 'retries', 'time', 'slots', 'shop', 'outputs'])('the log of a shard: %s', (file) => {
   for (const [cutName, cut] of cuts) {
     describe(cutName, () => {
       it.each(readVectors<readonly FoldCase[]>(`fold/${file}.json`))('$name ($semantics)', (given) => {

@@ -9,7 +9,7 @@ import {
   historicDueOf,
   wakeAtOf,
 } from '../../src/model/codec.ts';
-import type { Activity, FailedEvent } from '../../src/model/commit.ts';
+import type { Activity, FailedEvent, OutboxEntry } from '../../src/model/commit.ts';
 import type { LogRecord } from '../../src/model/record.ts';
 import { compareUtf8 } from '../../src/model/shard.ts';
 import { noCounts, type ShardMeta } from '../../src/model/shardMeta.ts';
@@ -26,7 +26,7 @@ export interface Cut {
   readonly timers: number;
   /** Stored wakeups read at once. */
   readonly page: number;
-  /** Visitors kept in memory after a commit; null: all, and the working set lives on. */
+  /** Visitors kept in memory after a commit; null: all, and the working set lives on. 0: as if every commit had another owner. */
   readonly keep: number | null;
 }
 export const wholeLog: Cut = { batch: 1_000_000, timers: 1_000_000, page: 1_000_000, keep: null };
@@ -46,6 +46,7 @@ export class FoldShard {
   readonly log: LogRecord[] = [];
   readonly stored = new Map<string, Stored>();
   readonly failed: FailedEvent[] = [];
+  readonly outbox: OutboxEntry[] = [];
   readonly activity: Activity[] = [];
   commits = 0;
   meta: ShardMeta;
@@ -112,12 +113,13 @@ export class FoldShard {
     return active === null ? null : this.#bundles.get(active.playbook, active.catalog);
   }
 
-  /** All that the log folded to, one line a visitor, the failed events and the counters: equal for equal folds. */
+  /** All that the log folded to, one line a visitor, the failed events, the outputs in order and the counters: equal for equal folds. */
   canonical(): readonly string[] {
     const { position, appendTime, active, lastId, counters } = this.meta;
     const visitors = [...this.stored.keys()].sort(compareUtf8).map((id) => canonicalVisitor(this.visitor(id)!));
     const failed = this.failed.map((event) => JSON.stringify(event)).sort();
-    return [...visitors, ...failed, JSON.stringify({ position, appendTime, active, lastId, counters })];
+    const outbox = this.outbox.map((entry) => JSON.stringify(entry));
+    return [...visitors, ...failed, ...outbox, JSON.stringify({ position, appendTime, active, lastId, counters })];
   }
 
   #newWork(): ShardWork {
@@ -135,6 +137,10 @@ export class FoldShard {
     for (const read of reads) {
       while (foldRecord(this.#work, read, { timers: this.#cut.timers }) === 'more') {
         this.#commit();
+        if (this.#cut.keep === 0) {
+          this.#work = this.#newWork();
+          for (const each of reads) if (each.visitor !== null) this.#load(each.visitor);
+        }
         this.#loadWakeups([read]);
       }
     }
@@ -188,6 +194,7 @@ export class FoldShard {
       );
     }
     this.failed.push(...changes.failed);
+    this.outbox.push(...changes.outbox);
     this.activity.push(...changes.activity);
     this.meta = { ...this.meta, ...changes.meta };
     this.commits++;

@@ -80,6 +80,7 @@ function seen(shard: FoldShard, expected: Expected): object {
     $folded: shard.activity.filter(({ what }) => what === 'folded').map(({ eventId }) => eventId),
     $fired: shard.activity.filter(({ what }) => what === 'timer').map(({ type }) => type),
     $failed: shard.failed.map(({ position, reason }) => [position, reason]).sort(),
+    $outputs: shard.outbox.map(({ topic, value }) => outputSeen(topic, JSON.parse(value))),
     $counters: shard.meta.counters,
     $appendTime: shard.meta.appendTime,
   };
@@ -89,6 +90,11 @@ function seen(shard: FoldShard, expected: Expected): object {
       subject.startsWith('$') ? all[subject] : visitorSeen(shard, subject),
     ]),
   );
+}
+
+function outputSeen(topic: string, output: { id: string; visitor: string | null; [member: string]: unknown }): unknown[] {
+  const slots = output['slots'] as readonly { content: string | null }[] | undefined;
+  return [topic, output.id, output.visitor, slots?.map(({ content }) => content) ?? output['reason']];
 }
 
 function visitorSeen(shard: FoldShard, id: string): object | null {

@@ -33,6 +33,7 @@ export const smallSettings: FoldSettings = {
   heldEvents: 3,
   heldBytes: 700,
   candidates: 2,
+  outputs: ['decisions', 'failed'],
 };
 
 const product = fc.constantFrom('p1', 'p2', 'p3', 'unknown');
