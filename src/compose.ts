@@ -366,6 +366,14 @@ function reportShard(logger: Logger, metrics: Metrics, shard: number, event: Sha
   else if (event.what === 'fenced') logger.warn({ shard }, 'another process took the shard');
   else if (event.what === 'retrying')
     logger.warn({ shard, err: event.error, afterMs: Math.round(event.afterMs) }, 'shard tries again');
+  else if (event.what === 'outputsWritten') metrics.outputsWritten(shard, event);
+  else if (event.what === 'outboxFull')
+    logger.warn({ shard, waiting: event.waiting }, 'the shard waits for topics to take its outputs');
+  else if (event.what === 'outputFailing')
+    logger.warn(
+      { shard, topic: event.topic, err: event.error, afterMs: Math.round(event.afterMs) },
+      'an output is written again',
+    );
   else logger.error({ shard, code: event.error.code, help: event.error.help }, event.error.message);
 }
 

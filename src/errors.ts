@@ -78,6 +78,10 @@ export const errorCatalogue = {
     help: 'Usher takes no more at the moment. Wait as long as retryAfterMs says, then send it again.',
   },
   STATE_UNAVAILABLE: { retryable: true, help: 'The state could not be read. Ask again.' },
+  OUTPUT_UNAVAILABLE: {
+    retryable: true,
+    help: 'A topic for other systems took nothing. Usher tries again until it does; nothing is lost meanwhile.',
+  },
   COMMIT_TOO_LARGE: {
     retryable: false,
     help: 'A fault of Usher: a commit must be cut before it is this large. Report it with the message.',

@@ -79,7 +79,13 @@ interface ProduceFields {
 /** The messages of one partition in a produce request. */
 export interface ProducedPartition {
   readonly partition: number;
-  readonly messages: readonly { readonly key: Buffer | null; readonly value: Buffer }[];
+  readonly messages: readonly ProducedMessage[];
+}
+
+export interface ProducedMessage {
+  readonly key: Buffer | null;
+  readonly value: Buffer;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface ProduceReply {

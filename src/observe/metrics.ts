@@ -19,6 +19,11 @@ export interface Metrics {
     readonly foldMs: number;
     readonly commitMs: number;
   }): void;
+  /** Entries of a shard that a topic for other systems has taken, and those that still wait for theirs. */
+  outputsWritten(
+    shard: number,
+    event: { readonly topic: string; readonly entries: number; readonly waiting: number },
+  ): void;
   /** Asked for when the metrics are read: records of each shard that wait to be folded. */
   readLag(read: () => ReadonlyMap<number, number>): void;
   /** Asked for when the metrics are read: records that wait for the log. */
@@ -125,6 +130,18 @@ export function createMetrics(): Metrics {
     labelNames: ['shard'],
     registers,
   });
+  const outputs = new Counter({
+    name: 'usher_outputs_written_total',
+    help: 'Entries that topics for other systems have taken.',
+    labelNames: ['topic'],
+    registers,
+  });
+  const outboxEntries = new Gauge({
+    name: 'usher_outbox_entries',
+    help: 'Entries of the outbox that wait for their topics; the shard folds no more above workerLimits.outboxEntries.',
+    labelNames: ['shard'],
+    registers,
+  });
   let lag = (): ReadonlyMap<number, number> => new Map();
   let queue = () => 0;
   let lastKnown = () => ({ visitors: 0, bytes: 0 });
@@ -182,6 +199,10 @@ export function createMetrics(): Metrics {
       // The shard's counters live as long as its state; a Prometheus counter begins with the process.
       if (before === undefined) return;
       for (const what of counted) fold.inc({ what }, Math.max(0, meta.counters[what] - before[what]));
+    },
+    outputsWritten(shard, { topic, entries, waiting }) {
+      outputs.inc({ topic }, entries);
+      outboxEntries.set({ shard }, waiting);
     },
     readLag(read) {
       lag = read;

@@ -3,6 +3,7 @@ import { foldRecord } from '../fold/fold.ts';
 import { type ReadRecord, readRecord } from '../fold/record.ts';
 import { type FoldSettings, ShardWork } from '../fold/work.ts';
 import type { EventLog, ShardFeed } from '../log/eventLog.ts';
+import type { Outputs } from '../log/outputs.ts';
 import { decodeVisitor, encodeProfile, encodeSlots, historicDueOf, wakeAtOf } from '../model/codec.ts';
 import type { Commit, VisitorWrite } from '../model/commit.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
@@ -11,10 +12,13 @@ import type { Bundles } from '../playbook/bundles.ts';
 import type { StateStore, Wakeup } from '../state/stateStore.ts';
 import { CommitSize } from './commitSize.ts';
 import type { Machine } from './machine.ts';
+import { Outbox, type OutboxEvent, type OutboxLimits } from './outbox.ts';
 
 export interface ShardServices {
   readonly log: EventLog;
   readonly store: StateStore;
+  /** Where the fold's outputs go; absent: nowhere, and `fold.outputs` names none. */
+  readonly outputs?: Outputs;
   readonly bundles: Bundles;
   readonly fold: FoldSettings;
   readonly limits: WorkerLimits;
@@ -22,7 +26,7 @@ export interface ShardServices {
   readonly report: (shard: number, event: ShardEvent) => void;
 }
 
-export interface WorkerLimits {
+export interface WorkerLimits extends OutboxLimits {
   /** Records taken from the log at once. */
   readonly batchRecords: number;
   readonly batchBytes: number;
@@ -42,6 +46,10 @@ export const workerLimits: WorkerLimits = {
   commitBytes: 250_000,
   cachedVisitors: 10_000,
   timers: 128,
+  outputBatch: 500,
+  outputBatchSize: 400_000,
+  outboxEntries: 10_000,
+  outboxSize: 16_000_000,
 };
 
 export type ShardEvent =
@@ -55,7 +63,8 @@ export type ShardEvent =
     }
   | { readonly what: 'fenced' }
   | { readonly what: 'retrying'; readonly error: Error; readonly afterMs: number }
-  | { readonly what: 'stopped'; readonly error: UsherError };
+  | { readonly what: 'stopped'; readonly error: UsherError }
+  | OutboxEvent;
 
 /** Reasons that no retry mends: the shard stands still and says so until someone acts. */
 const finalCodes = new Set([
@@ -78,7 +87,11 @@ export async function serveShard(feed: ShardFeed, services: ShardServices): Prom
     try {
       const loop = await ShardLoop.own(feed, services);
       failures = 0;
-      while (!feed.signal.aborted) await loop.step();
+      try {
+        while (!feed.signal.aborted) await loop.step();
+      } finally {
+        await loop.end();
+      }
     } catch (error) {
       if (feed.signal.aborted) return;
       if (isUsherError(error) && finalCodes.has(error.code)) {
@@ -105,6 +118,7 @@ class ShardLoop {
   readonly #feed: ShardFeed;
   readonly #services: ShardServices;
   readonly #work: ShardWork;
+  #outbox: Outbox | null = null;
   #meta: ShardMeta;
   #takenAt = 0;
   readonly #size: CommitSize;
@@ -118,7 +132,9 @@ class ShardLoop {
     // Also a shard that stays idle must be trimmed.
     feed.folded(meta.position);
     services.report(feed.shard, { what: 'owned', meta });
-    return new ShardLoop(feed, services, meta);
+    const loop = new ShardLoop(feed, services, meta);
+    loop.#outbox = await openOutbox(feed, services, meta);
+    return loop;
   }
 
   private constructor(feed: ShardFeed, services: ShardServices, meta: ShardMeta) {
@@ -137,6 +153,7 @@ class ShardLoop {
   /** Folds and commits what the log has; waits for it, or for the next timer, when it has nothing. */
   async step(): Promise<void> {
     const { limits, machine } = this.#services;
+    await this.#outbox?.room();
     const wakeAt = await this.#services.store.nextWakeup(this.#feed.shard);
     const dueIn = wakeAt === null ? Number.POSITIVE_INFINITY : Math.max(wakeAt, this.#tickNotBefore) - machine.now();
     const records = await this.#feed.take(
@@ -169,6 +186,11 @@ class ShardLoop {
     if (stands?.commit !== this.#meta.commit) throw new Fenced('another commit stands');
   }
 
+  /** What is on its way to other systems stays in the store, for whoever owns next. */
+  async end(): Promise<void> {
+    await this.#outbox?.end();
+  }
+
   /** Asks the log for its time (semantics 3.6). Should the log's clock be behind ours, the next tick waits for the difference. */
   async #tick(wakeAt: number): Promise<void> {
     const { log, machine } = this.#services;
@@ -191,7 +213,8 @@ class ShardLoop {
         await this.#loadTimers([read]);
       }
       if (read.visitor !== null) this.#size.touch(read.visitor, read.bytes);
-      if (this.#work.changed >= limits.commitVisitors - 1 || this.#size.bytes >= limits.commitBytes) {
+      const bytes = this.#size.bytes + this.#work.outputSize;
+      if (this.#work.changed >= limits.commitVisitors - 1 || bytes >= limits.commitBytes) {
         await this.#commit();
       }
     }
@@ -269,6 +292,7 @@ class ShardLoop {
     };
     await this.#write(commit);
     this.#meta = meta;
+    this.#outbox?.add(changes.outbox);
     this.#size.committed();
     const doneAt = machine.now();
     report(meta.shard, {
@@ -296,6 +320,21 @@ class ShardLoop {
       }
     }
   }
+}
+
+async function openOutbox(feed: ShardFeed, services: ShardServices, meta: ShardMeta): Promise<Outbox | null> {
+  const { store, outputs, limits, machine, report } = services;
+  if (outputs === undefined) return null;
+  return Outbox.open({
+    shard: feed.shard,
+    owner: meta.owner,
+    store,
+    outputs,
+    limits,
+    machine,
+    signal: feed.signal,
+    report: (event) => report(feed.shard, event),
+  });
 }
 
 /** Jitter, so that two owners do not chase each other. */

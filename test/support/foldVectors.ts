@@ -92,7 +92,10 @@ function seen(shard: FoldShard, expected: Expected): object {
   );
 }
 
-function outputSeen(topic: string, output: { id: string; visitor: string | null; [member: string]: unknown }): unknown[] {
+function outputSeen(
+  topic: string,
+  output: { id: string; visitor: string | null; [member: string]: unknown },
+): unknown[] {
   const slots = output['slots'] as readonly { content: string | null }[] | undefined;
   return [topic, output.id, output.visitor, slots?.map(({ content }) => content) ?? output['reason']];
 }

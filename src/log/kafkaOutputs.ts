@@ -1,0 +1,147 @@
+import { UsherError } from '../errors.ts';
+import { type KafkaConnection, kafkaClient } from '../kafka/client.ts';
+import type { KafkaBroker, ProducedMessage } from '../kafka/internals.ts';
+import { limits } from '../kafka/limits.ts';
+import { byLeader, Link, messageOf, within } from '../kafka/link.ts';
+import { ensureOutputTopic } from '../kafka/outputTopic.ts';
+import { shardOf } from '../model/shard.ts';
+import type { OutputEntry, Outputs } from './outputs.ts';
+
+export interface KafkaOutputsOptions {
+  readonly connection: KafkaConnection;
+  /** First part of the topics' names, before a dot. */
+  readonly namespace: string;
+  /** Of topics that are made here. */
+  readonly partitions: number;
+  readonly replication: number;
+  readonly minInsyncReplicas: number;
+  readonly retentionMs: number;
+  /** A write is answered within this long, ms. */
+  readonly deadlineMs: number;
+}
+
+/** Topics on Kafka, made when something is first written to them; a key's partition is that of Kafka's default partitioner. */
+export function kafkaOutputs(options: KafkaOutputsOptions): Outputs {
+  return new KafkaOutputs(options);
+}
+
+interface Topic {
+  readonly link: Link;
+  readonly partitions: number;
+}
+
+class KafkaOutputs implements Outputs {
+  readonly #options: KafkaOutputsOptions;
+  readonly #client;
+  readonly #topics = new Map<string, Promise<Topic>>();
+  readonly #writing = new Set<Promise<void>>();
+  #closed = false;
+
+  constructor(options: KafkaOutputsOptions) {
+    this.#options = options;
+    this.#client = kafkaClient(options.connection);
+  }
+
+  async write(name: string, entries: readonly OutputEntry[]): Promise<void> {
+    if (this.#closed) throw new UsherError('OUTPUT_UNAVAILABLE', 'the outputs are closed');
+    const topic = `${this.#options.namespace}.${name}`;
+    const writing = this.#write(topic, entries);
+    this.#writing.add(writing);
+    try {
+      await writing;
+    } finally {
+      this.#writing.delete(writing);
+    }
+  }
+
+  async #write(name: string, entries: readonly OutputEntry[]): Promise<void> {
+    const { deadlineMs } = this.#options;
+    try {
+      await within(deadlineMs, async () => {
+        const { link, partitions } = await this.#topicOf(name);
+        const parts = new Map<number, ProducedMessage[]>();
+        for (const { key, value, headers } of entries) {
+          const partition = shardOf(key, partitions);
+          const message = { key: Buffer.from(key), value: Buffer.from(value), ...(headers && { headers }) };
+          const part = parts.get(partition);
+          if (part === undefined) parts.set(partition, [message]);
+          else part.push(message);
+        }
+        if (link.leaders() === null) await link.connect();
+        const leaders = link.leaders();
+        if (leaders === null) throw new Error('not every partition has a leader that answers');
+        await Promise.all(
+          [...byLeader(leaders, parts.keys())].map(([broker, of]) => produceAll(link, broker, of, parts)),
+        );
+      });
+    } catch (error) {
+      throw new UsherError('OUTPUT_UNAVAILABLE', `topic ${name} did not take all of a write: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  #topicOf(name: string): Promise<Topic> {
+    let topic = this.#topics.get(name);
+    if (topic === undefined) {
+      topic = this.#open(name);
+      this.#topics.set(name, topic);
+      topic.catch(() => this.#topics.delete(name));
+    }
+    return topic;
+  }
+
+  async #open(topic: string): Promise<Topic> {
+    const { connection, partitions, replication, minInsyncReplicas, retentionMs } = this.#options;
+    const settings = { 'min.insync.replicas': String(minInsyncReplicas), 'retention.ms': String(retentionMs) };
+    const found = await ensureOutputTopic(kafkaClient(connection), { topic, partitions, replication, settings });
+    return { link: new Link(this.#client, topic, found), partitions: found };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#writing);
+    const topics = await Promise.allSettled(this.#topics.values());
+    await Promise.all(topics.map(async (topic) => topic.status === 'fulfilled' && topic.value.link.close()));
+    this.#client.cut();
+  }
+}
+
+/**
+ * What a broker leads, one request after another: a partition's next messages go only when those before them stand, so that a repeat
+ * of the whole never shows an entry before the one that precedes it.
+ */
+async function produceAll(
+  link: Link,
+  broker: KafkaBroker,
+  partitions: readonly number[],
+  messagesOf: ReadonlyMap<number, readonly ProducedMessage[]>,
+): Promise<void> {
+  let rest = partitions.map((partition) => ({ partition, messages: messagesOf.get(partition)! }));
+  while (rest.length > 0) {
+    const next = rest.map(({ partition, messages }) => ({ partition, messages: messages.slice(0, fitting(messages)) }));
+    const answers = await link.produce(broker, next);
+    for (const { partition } of next) {
+      const produced = answers.get(partition);
+      if (produced?.what !== 'written') {
+        throw new Error(`partition ${partition}: ${produced?.message ?? 'the broker did not tell of it'}`);
+      }
+    }
+    rest = rest
+      .map(({ partition, messages }, i) => ({ partition, messages: messages.slice(next[i]!.messages.length) }))
+      .filter(({ messages }) => messages.length > 0);
+  }
+}
+
+/** How many of the first messages fit into one batch; at least one. */
+function fitting(messages: readonly ProducedMessage[]): number {
+  let bytes = 0;
+  let count = 0;
+  for (; count < messages.length; count++) {
+    const { key, value, headers } = messages[count]!;
+    // What a record costs besides its texts.
+    bytes += (key?.length ?? 0) + value.length + 32 + (headers === undefined ? 0 : 80);
+    if (count > 0 && bytes > limits.batchBytes) break;
+  }
+  return count;
+}
