@@ -109,6 +109,7 @@ export interface FetchedMessage {
   readonly timestamp: string;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
+  readonly headers?: Readonly<Record<string, Buffer>>;
 }
 
 /** A fetched partition without the records of aborted transactions and the transactions' markers. */

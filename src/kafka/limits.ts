@@ -15,6 +15,8 @@ export const timings = {
   commitMs: 5_000,
   /** How often positions are compared with where the log begins and ends, should no record come that shows it. */
   boundsCheckMs: 10_000,
+  /** How long a topic that was made may be unknown to a broker. */
+  hostedMs: 5_000,
   /** What leaving the group may take before its connections are cut. */
   leaveMs: 5_000,
 } as const;

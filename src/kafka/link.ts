@@ -11,7 +11,7 @@ import {
   type ProducedPartition,
   produce,
 } from './internals.ts';
-import { timings } from './limits.ts';
+import { limits, timings } from './limits.ts';
 
 /** What became of one partition's messages. */
 export type Produced =
@@ -174,6 +174,33 @@ export class Link {
         if ((error as Error).name === 'KafkaJSOffsetOutOfRange') return null;
         throw error;
       }
+    });
+  }
+
+  /** Records from `offset` on, as many as one answer of the broker has, and where to read on; none when the end is reached. */
+  async readFrom(
+    shard: number,
+    offset: number,
+    deadlineMs: number,
+  ): Promise<{ readonly messages: readonly FetchedMessage[]; readonly next: number }> {
+    return this.#read(deadlineMs, async (leaders) => {
+      const { responses } = await leaders[shard]!.fetch({
+        maxWaitTime: 0,
+        minBytes: 0,
+        maxBytes: limits.fetchPartitionBytes,
+        isolationLevel: readCommitted,
+        topics: [
+          {
+            topic: this.#topic,
+            partitions: [{ partition: shard, fetchOffset: String(offset), maxBytes: limits.fetchPartitionBytes }],
+          },
+        ],
+      });
+      const fetched = responses[0]?.partitions[0];
+      if (fetched === undefined || fetched.messages.length === 0) return { messages: [], next: offset };
+      const batch = new FetchBatch(this.#topic, String(offset), fetched);
+      const messages = batch.messages.filter((message) => Number(message.offset) >= offset);
+      return { messages, next: Math.max(offset, Number(batch.lastOffset()) + 1) };
     });
   }
 

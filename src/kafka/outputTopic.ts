@@ -2,6 +2,7 @@ import type { Admin } from 'kafkajs';
 import { UsherError } from '../errors.ts';
 import type { KafkaClient } from './client.ts';
 import { messageOf } from './link.ts';
+import { onceHosted } from './topic.ts';
 
 /** How a topic for other systems is made. One that is there is taken as it is: it may have other owners and settings by now. */
 export interface OutputTopicOptions {
@@ -21,8 +22,10 @@ export async function ensureOutputTopic(client: KafkaClient, options: OutputTopi
   const admin = client.kafka.admin();
   try {
     await admin.connect();
-    if (!(await admin.listTopics()).includes(topic)) await create(admin, options);
-    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+    const { topics } = await onceHosted(async () => {
+      if (!(await admin.listTopics()).includes(topic)) await create(admin, options);
+      return admin.fetchTopicMetadata({ topics: [topic] });
+    });
     const partitions = topics[0]?.partitions.length ?? 0;
     if (partitions === 0) throw new Error('it has no partitions');
     return partitions;

@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs, { type Admin } from 'kafkajs';
 import { UsherError } from '../errors.ts';
 import type { KafkaClient } from './client.ts';
+import { timings } from './limits.ts';
 import { messageOf } from './link.ts';
 
 const { ConfigResourceTypes } = kafkajs;
@@ -35,8 +37,10 @@ export async function ensureTopic(client: KafkaClient, options: TopicOptions): P
   const admin = client.kafka.admin();
   try {
     await admin.connect();
-    await create(admin, options);
-    const copies = await checkPartitions(admin, options);
+    const copies = await onceHosted(async () => {
+      await create(admin, options);
+      return checkPartitions(admin, options);
+    });
     await checkSettings(admin, options);
     if (copies < replication) throw unsuitable(topic, 'replication', copies, `at least ${replication}`);
   } catch (error) {
@@ -47,6 +51,20 @@ export async function ensureTopic(client: KafkaClient, options: TopicOptions): P
   } finally {
     await admin.disconnect().catch(() => {});
     client.cut();
+  }
+}
+
+/** A broker may answer that it does not know a topic that another has just made: it learns of it a moment later. */
+export async function onceHosted<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+  const end = performance.now() + timings.hostedMs;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      const isUnknown = error instanceof Error && 'type' in error && error.type === 'UNKNOWN_TOPIC_OR_PARTITION';
+      if (!isUnknown || performance.now() > end) throw error;
+      await sleep(timings.backoffFirstMs);
+    }
   }
 }
 

@@ -1,0 +1,191 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { defaultFoldSettings, type FoldSettings } from '../../src/fold/work.ts';
+import { kafkaClient } from '../../src/kafka/client.ts';
+import { Link } from '../../src/kafka/link.ts';
+import { openKafkaLog } from '../../src/log/kafkaLog.ts';
+import { kafkaOutputs } from '../../src/log/kafkaOutputs.ts';
+import type { Outputs } from '../../src/log/outputs.ts';
+import type { LogRecord } from '../../src/model/record.ts';
+import { shardOf } from '../../src/model/shard.ts';
+import { Bundles } from '../../src/playbook/bundles.ts';
+import { localBroadcast } from '../../src/push/localBroadcast.ts';
+import { openRedis } from '../../src/redis/connection.ts';
+import { redisStore } from '../../src/state/redisStore.ts';
+import type { StateStore } from '../../src/state/stateStore.ts';
+import { thisMachine } from '../../src/worker/machine.ts';
+import { type ShardEvent, type WorkerLimits, workerLimits } from '../../src/worker/shard.ts';
+import { Worker } from '../../src/worker/worker.ts';
+import { kafkaLogOptions } from '../contract/kafkaSubjects.ts';
+import { redisSettings } from '../contract/redisSubjects.ts';
+import { TestBundles } from '../support/bundles.ts';
+import { FoldShard } from '../support/foldShard.ts';
+import { asAdmin } from '../support/kafkaBroker.ts';
+import { seededRandom } from '../support/random.ts';
+import type { RedisServer } from '../support/redisServer.ts';
+
+export const shards = 2;
+const dayMs = 86_400_000;
+export const partitions = 3;
+const fold: FoldSettings = { ...defaultFoldSettings, outputs: ['decisions', 'failed'] };
+const bundles = new TestBundles();
+const playbook = bundles.addPlaybook(readFileSync(new URL('../vectors/playbooks/shop.yaml', import.meta.url), 'utf8'));
+const catalog = bundles.addCatalog([{ id: 'p1', price: 8000 }]);
+
+/** What one topic got. */
+export interface Written {
+  readonly key: string;
+  readonly value: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly partition: number;
+}
+
+/** A worker as another process would be: with connections of its own. */
+export interface TestWorker {
+  readonly worker: Worker;
+  readonly events: (ShardEvent & { readonly shard: number })[];
+  stop(): Promise<void>;
+}
+
+export type Cluster = Awaited<ReturnType<typeof openCluster>>;
+
+/** A log and topics of its own on this Kafka, its state in this Redis, which is emptied. */
+export async function openCluster(server: RedisServer, address: string) {
+  await server.flush();
+  const namespace = `t${randomUUID()}`;
+  const options = kafkaLogOptions(address, { shards, topic: `${namespace}.g1.events`, groupId: namespace });
+  const log = await openKafkaLog(options);
+  const redis = await openRedis(redisSettings(server.url, { shards }));
+  const store = redisStore(redis);
+  for (const hash of [playbook, catalog]) await store.putBundle(hash, bundles.text(hash)!);
+  const closers: (() => Promise<void>)[] = [];
+  const append = async (records: readonly { shard: number; key: string | null; value: string }[]) => {
+    for (const outcome of await log.append(records)) if (!outcome.ok) throw new Error(outcome.message);
+  };
+  await append(
+    Array.from({ length: shards }, (_, shard) => {
+      const record = { v: 1, kind: 'activate', id: `a${shard}`, playbook, catalog, foldVersion: 1 };
+      return { shard, key: null, value: JSON.stringify(record) };
+    }),
+  );
+  return {
+    log,
+    store,
+    redis,
+    namespace,
+    append,
+    async startWorker(
+      with_: {
+        readonly outputs?: (outputs: Outputs) => Outputs;
+        readonly store?: (store: StateStore) => StateStore;
+        readonly limits?: Partial<WorkerLimits>;
+      } = {},
+    ): Promise<TestWorker> {
+      const own = await openKafkaLog(options);
+      const connection = await openRedis(redisSettings(server.url, { shards }));
+      const topics = { partitions, replication: 1, minInsyncReplicas: 1, retentionMs: dayMs, deadlineMs: 3_000 };
+      const outputs = kafkaOutputs({ ...topics, connection: options.connection, namespace });
+      const state = redisStore(connection);
+      const events: TestWorker['events'] = [];
+      const worker = new Worker({
+        log: own,
+        store: with_.store?.(state) ?? state,
+        outputs: with_.outputs?.(outputs) ?? outputs,
+        bundles: new Bundles((hash) => state.readBundle(hash)),
+        fold,
+        limits: { ...workerLimits, ...with_.limits },
+        machine: thisMachine,
+        report: (shard, event) => events.push({ ...event, shard }),
+      });
+      await worker.start();
+      let stopped: Promise<void> | null = null;
+      const stop = async () => {
+        await worker.stop();
+        await outputs.close();
+        await connection.close();
+        await own.close();
+      };
+      closers.push(() => (stopped ??= stop()));
+      return { worker, events, stop: () => (stopped ??= stop()) };
+    },
+    /** All that the log has, folded by one who was never interrupted: what the topics must tell. */
+    async foldAnew(): Promise<readonly FoldShard[]> {
+      const folded: FoldShard[] = [];
+      for (let shard = 0; shard < shards; shard++) {
+        const alone = new FoldShard(bundles, { shard, shards, settings: fold });
+        alone.log.push(...(await readLog(log, shard)));
+        folded.push(alone.fold());
+      }
+      return folded;
+    },
+    read: (topic: string) => readTopic(address, `${namespace}.${topic}`),
+    async topics(): Promise<readonly string[]> {
+      const all = await asAdmin(address, (admin) => admin.listTopics());
+      return all.filter((topic) => topic.startsWith(`${namespace}.`)).sort();
+    },
+    async [Symbol.asyncDispose]() {
+      for (const close of closers.splice(0)) await close();
+      await redis.close();
+      await log.close();
+      const mine = await this.topics();
+      await asAdmin(address, (admin) => admin.deleteTopics({ topics: [...mine] }));
+    },
+  };
+}
+
+async function readLog(log: Cluster['log'], shard: number): Promise<LogRecord[]> {
+  const { low, end } = await log.bounds(shard);
+  const records: LogRecord[] = [];
+  for (let offset = low; offset < end; offset++) records.push((await log.readAt(shard, offset))!);
+  return records;
+}
+
+async function readTopic(address: string, topic: string): Promise<readonly Written[]> {
+  const offsets = await asAdmin(address, (admin) => admin.fetchTopicOffsets(topic));
+  const client = kafkaClient({ brokers: [address], clientId: 'reader' });
+  const link = new Link(client, topic, offsets.length);
+  const written: Written[] = [];
+  for (const { partition, low, high } of offsets) {
+    for (let offset = Number(low); offset < Number(high); ) {
+      const { messages, next } = await link.readFrom(partition, offset, 5_000);
+      for (const { key, value, headers = {} } of messages) {
+        const texts = Object.entries(headers).map(([name, text]) => [name, text.toString()]);
+        written.push({ key: String(key), value: String(value), headers: Object.fromEntries(texts), partition });
+      }
+      offset = Math.max(next, offset + 1);
+    }
+  }
+  await link.close();
+  client.cut();
+  return written;
+}
+
+/** Shoppers who look, search and buy; numbers that come late and are held; what cannot be folded; and who is nobody. */
+export function shopping(seed: number, count: number): { shard: number; key: string | null; value: string }[] {
+  const random = seededRandom(seed);
+  const numbers = new Map<string, number>();
+  const records: { shard: number; key: string | null; value: string }[] = [];
+  for (let n = 0; n < count; n++) {
+    const visitor = `shopper ${Math.floor(random() * 12)}`;
+    const shard = shardOf(visitor, shards);
+    const what = random();
+    const [type, properties] =
+      what < 0.4
+        ? ['product_viewed', { productId: `p${Math.floor(random() * 5)}` }]
+        : what < 0.7
+          ? ['search_performed', { query: `q${n}` }]
+          : what < 0.85
+            ? ['product_clicked', { productId: 'p1' }]
+            : ['cart_item_added', { productId: what < 0.9 ? 'unknown' : 'p1' }];
+    const record: Record<string, unknown> = { v: 1, kind: 'event', id: `${seed}-${n}`, visitor, type, properties };
+    if (random() < 0.5) {
+      const source = `s${seed}`;
+      const next = (numbers.get(visitor) ?? 0) + (random() < 0.1 ? 2 : 1);
+      numbers.set(visitor, next);
+      Object.assign(record, { source, sequence: next });
+    }
+    records.push({ shard, key: visitor, value: JSON.stringify(record) });
+    if (random() < 0.05) records.push({ shard, key: null, value: '{"v":1,"kind":"event","id":"?"}' });
+  }
+  return records;
+}
