@@ -10,6 +10,8 @@ import { BundleTopic } from './kafka/bundleTopic.ts';
 import type { KafkaConnection } from './kafka/client.ts';
 import type { EventLog } from './log/eventLog.ts';
 import { openKafkaLog } from './log/kafkaLog.ts';
+import { kafkaOutputs } from './log/kafkaOutputs.ts';
+import type { Outputs } from './log/outputs.ts';
 import { sqliteLog } from './log/sqliteLog.ts';
 import { engineProbe, lagReasons, readinessOf } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
@@ -65,6 +67,8 @@ interface Engines {
   readonly log: EventLog;
   readonly store: StateStore;
   readonly broadcast: Broadcast;
+  /** Topics for other systems; embedded there are none. */
+  readonly outputs?: Outputs;
   /** Why nothing can be written until this process is restarted; null: it can. */
   ended(): string | null;
 }
@@ -192,11 +196,19 @@ async function openCluster(config: Config, { logger, closers }: Pick<Parts, 'log
   closers.push(() => log.close());
   const archive = await BundleTopic.open({ ...topics, topic: `${namespace}.g1.bundles`, deadlineMs: appendDeadlineMs });
   closers.push(() => archive.close());
+  const outputs = kafkaOutputs({
+    ...topics,
+    namespace,
+    partitions: config.outputPartitions,
+    retentionMs: config.logRetentionDays * dayMs,
+    deadlineMs: appendDeadlineMs,
+  });
+  closers.push(() => outputs.close());
   const broadcast = await redisBroadcast(redis, (error) =>
     logger.error({ err: error }, 'a listener of commits failed'),
   );
   closers.push(() => broadcast.close());
-  return { log, store: redisStore(redis, archive), broadcast, ended: () => null };
+  return { log, store: redisStore(redis, archive), broadcast, outputs, ended: () => null };
 }
 
 function kafkaConnection(config: Config, logger: Logger): KafkaConnection {
@@ -224,15 +236,17 @@ interface Work {
 
 async function startWork(parts: Parts, own: RightPlaybook): Promise<Work> {
   const { config, logger, metrics, engines, bundles, closers, stopping } = parts;
-  const { log, store } = engines;
+  const { log, store, outputs } = engines;
   const worker = new Worker({
     log,
     store,
+    ...(outputs === undefined ? {} : { outputs }),
     bundles,
     fold: {
       ...defaultFoldSettings,
       maxEventAgeMs: config.maxEventAgeHours * hourMs,
       visitorRetentionMs: config.visitorRetentionDays * dayMs,
+      outputs: outputs === undefined ? [] : config.outputs,
     },
     limits: workerLimits,
     machine: thisMachine,

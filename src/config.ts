@@ -27,6 +27,9 @@ const list = z.union([
   ),
 ]);
 
+/** A list that may be empty, which an environment variable cannot say otherwise: `none`. */
+const listOrNone = list.transform((items) => items.filter((item) => item !== 'none'));
+
 function setting<T>(s: Setting<T>): Setting<T> {
   return s;
 }
@@ -133,6 +136,18 @@ export const settings = {
     schema: z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'expected lower-case letters, digits and -'),
     default: 'usher',
     help: 'First part of every topic, consumer group and Redis key: several Ushers can share one Kafka and one Redis.',
+  }),
+  outputs: setting({
+    env: 'USHER_OUTPUTS',
+    schema: listOrNone.pipe(z.array(z.enum(['decisions', 'failed']))),
+    default: ['decisions', 'failed'] as ('decisions' | 'failed')[],
+    help: 'What a cluster tells other systems, besides events: each is a topic NAMESPACE.NAME, with a schema under schema/outputs. `none`: nothing.',
+  }),
+  outputPartitions: setting({
+    env: 'USHER_OUTPUT_PARTITIONS',
+    schema: whole(1, 1024),
+    default: 12,
+    help: 'Partitions that topics for other systems are made with; the key is the visitor.',
   }),
   sessionTimeoutMs: setting({
     env: 'USHER_SESSION_TIMEOUT_MS',

@@ -9,7 +9,6 @@ import type { Outputs } from '../../src/log/outputs.ts';
 import type { LogRecord } from '../../src/model/record.ts';
 import { shardOf } from '../../src/model/shard.ts';
 import { Bundles } from '../../src/playbook/bundles.ts';
-import { localBroadcast } from '../../src/push/localBroadcast.ts';
 import { openRedis } from '../../src/redis/connection.ts';
 import { redisStore } from '../../src/state/redisStore.ts';
 import type { StateStore } from '../../src/state/stateStore.ts';
