@@ -19,7 +19,15 @@ import { Steps } from './steps.ts';
 const compiled = new Bundles(async (hash) => bundles.text(hash));
 
 const limits: { readonly [name in Schedule['limits']]: WorkerLimits } = {
-  small: { batchRecords: 4, batchBytes: 10_000, commitVisitors: 3, commitBytes: 4_000, cachedVisitors: 2, timers: 2 },
+  small: {
+    ...workerLimits,
+    batchRecords: 4,
+    batchBytes: 10_000,
+    commitVisitors: 3,
+    commitBytes: 4_000,
+    cachedVisitors: 2,
+    timers: 2,
+  },
   production: workerLimits,
 };
 const startedAt = 100_000_000;
