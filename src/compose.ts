@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LRUCache } from 'lru-cache';
 import { type Config, isClustered } from './config.ts';
 import { UsherError } from './errors.ts';
 import { defaultFoldSettings } from './fold/work.ts';
@@ -37,6 +38,8 @@ import { Worker } from './worker/worker.ts';
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
+/** The same warning of Kafka's client is not repeated for so long. */
+const kafkaWarningEveryMs = 10_000;
 /** How often a worker without a gateway asks the log how far it is behind. */
 const lagEveryMs = 2_000;
 
@@ -111,16 +114,16 @@ export async function startUsher(config: Config, options: ComposeOptions = {}): 
 async function compose(
   config: Config,
   options: ComposeOptions,
-  { closeAll, ...process }: Pick<Parts, 'logger' | 'closers' | 'stopping'> & { closeAll: () => Promise<void> },
+  { closeAll, ...shared }: Pick<Parts, 'logger' | 'closers' | 'stopping'> & { closeAll: () => Promise<void> },
 ): Promise<RunningUsher> {
   // A broken playbook is told before any engine is asked.
   const own = config.role === 'gateway' ? null : await readRightPlaybook(config.playbook);
   const engines = isClustered(config)
-    ? await openCluster(config, process)
-    : await openEmbedded(config, options, process.closers);
+    ? await openCluster(config, shared)
+    : await openEmbedded(config, options, shared.closers);
   const { log, store } = engines;
   const parts: Parts = {
-    ...process,
+    ...shared,
     config,
     engines,
     metrics: createMetrics(),
@@ -220,7 +223,17 @@ function kafkaConnection(config: Config, logger: Logger): KafkaConnection {
     ...(mechanism === 'none'
       ? {}
       : { sasl: { mechanism, username, password } as NonNullable<KafkaConnection['sasl']> }),
-    report: (level, message, details) => logger[level]({ kafka: details }, `Kafka: ${message}`),
+    report: kafkaReporter(logger),
+  };
+}
+
+/** Its errors are attempts that are repeated many times a second; what fails for good is told by whoever asked. */
+function kafkaReporter(logger: Logger): NonNullable<KafkaConnection['report']> {
+  const last = new LRUCache<string, true>({ max: 100, ttl: kafkaWarningEveryMs });
+  return (_level, message, details) => {
+    if (last.has(message)) return;
+    last.set(message, true);
+    logger.warn({ kafka: details }, `Kafka: ${message}`);
   };
 }
 

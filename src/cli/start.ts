@@ -1,5 +1,5 @@
 import { type RunningUsher, startUsher } from '../compose.ts';
-import { type Config, flagOf, loadConfig, type SettingName, settings } from '../config.ts';
+import { type Config, flagOf, isClustered, loadConfig, type SettingName, settings } from '../config.ts';
 import { formatProblem } from '../playbook/read.ts';
 import type { CliIo, Command, CommandArgs, OptionDescription } from './command.ts';
 
@@ -41,7 +41,7 @@ export function configFrom(args: CommandArgs, io: CliIo): ReturnType<typeof load
 
 export const start: Command = {
   name: 'start',
-  summary: 'Start Usher: gateway, log, worker and state in one process',
+  summary: 'Start Usher: all of it in one process, or with --role one part of a cluster',
   positionals: [],
   options: settingOptions,
   async run(args, io) {
@@ -71,22 +71,31 @@ function banner(usher: RunningUsher, config: Config, ms: number, color: boolean)
   const strong = (text: string) => (color ? `\u001b[1m${text}\u001b[22m` : text);
   const warnings = usher.problems.filter((problem) => problem.severity === 'warning');
   const { rules, slots, events } = usher.playbook;
+  const what = config.role === 'all' ? 'Usher' : `Usher's ${config.role}`;
   const lines = [
     '',
-    `  ${strong('Usher')} runs after ${Math.round(ms)} ms with ${config.playbook}: ${events.size} event types, ${rules.size} rules, ${slots.size} slots`,
+    `  ${strong(what)} runs after ${Math.round(ms)} ms with ${config.playbook}: ${events.size} event types, ${rules.size} rules, ${slots.size} slots`,
+    ...(isClustered(config)
+      ? [`  over Kafka at ${config.kafkaBrokers.join(', ')} and Redis, as "${config.namespace}"`]
+      : []),
     '',
-    ...(config.mode === 'development'
-      ? [
-          `  Shop page   ${strong(`${usher.url}/`)}           a shop, and beside it what Usher knows`,
-          `  GraphiQL    ${strong(`${usher.url}/graphql`)}    try: track an event, ask for slots, subscribe`,
-          `  Metrics     ${usher.url}/metrics    health: /health, ready: /ready`,
-          '',
-          `  Be a visitor with the header  Authorization: Bearer dev:alice`,
-          `  Be a server with the key in   ${config.data}/dev-key`,
-        ]
-      : [`  GraphQL     ${usher.url}/graphql`, `  Metrics     ${usher.url}/metrics    health: /health, ready: /ready`]),
+    ...addresses(usher, config, strong),
     ...warnings.map((problem) => `  Warning     ${formatProblem(problem)}`),
     '',
   ];
   return lines.join('\n');
+}
+
+function addresses({ url }: RunningUsher, config: Config, strong: (text: string) => string): readonly string[] {
+  const health = `  Metrics     ${url}/metrics    health: /health, ready: /ready`;
+  if (config.role === 'worker') return [health];
+  if (config.mode === 'production') return [`  GraphQL     ${url}/graphql`, health];
+  return [
+    `  Shop page   ${strong(`${url}/`)}           a shop, and beside it what Usher knows`,
+    `  GraphiQL    ${strong(`${url}/graphql`)}    try: track an event, ask for slots, subscribe`,
+    health,
+    '',
+    `  Be a visitor with the header  Authorization: Bearer dev:alice`,
+    `  Be a server with the key in   ${config.data}/dev-key`,
+  ];
 }

@@ -33,6 +33,9 @@ export interface KafkaClient {
 /** kafkajs tries each connection this often before it tells us; we have our own back-off, and a deadline above. */
 const retry = { retries: 2, initialRetryTime: 100, maxRetryTime: 1_000, restartOnFailure: async () => false };
 
+/** Why a connection that we cut ended; kafkajs would report it as a fault. */
+const gaveUp = 'Usher gave this connection up';
+
 export function kafkaClient(connection: KafkaConnection): KafkaClient {
   guardTimers();
   registerCodecs();
@@ -65,7 +68,7 @@ export function kafkaClient(connection: KafkaConnection): KafkaClient {
       const only = broker === undefined ? null : `${broker.host}:${broker.port}`;
       for (const [socket, address] of sockets) {
         // With an error: kafkajs does not listen to 'close', and would wait for answers that cannot come.
-        if (only === null || address === only) socket.destroy(new Error('Usher gave this connection up'));
+        if (only === null || address === only) socket.destroy(new Error(gaveUp));
       }
     },
   };
@@ -89,6 +92,7 @@ function socketFactory(connection: KafkaConnection, sockets: Map<Socket, string>
 }
 
 function logTo({ report }: KafkaConnection): (entry: LogEntry) => void {
-  return ({ level, log: { message, timestamp: _, logger: __, stack: ___, ...details } }) =>
-    report?.(level <= logLevel.ERROR ? 'error' : 'warn', message, details);
+  return ({ level, log: { message, timestamp: _, logger: __, stack: ___, ...details } }) => {
+    if (!message.includes(gaveUp)) report?.(level <= logLevel.ERROR ? 'error' : 'warn', message, details);
+  };
 }

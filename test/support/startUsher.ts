@@ -33,22 +33,26 @@ export async function startTestUsher(
   const { config: defaults } = loadConfig({});
   const config: Config = { ...defaults, port: 0, watch: false, logLevel: 'silent', data: folder, ...overrides };
   const usher = await startUsher(config, { logger: createLogger(config), ...options });
-  const query: TestUsher['query'] = async (document, variables = {}, token = 'dev:alice') => {
-    const response = await fetch(`${usher.url}/graphql`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-      body: JSON.stringify({ query: document, variables }),
-    });
-    return (await response.json()) as GraphQLAnswer;
-  };
   return {
     ...usher,
     config,
-    query,
+    query: queryOf(usher.url),
     restart: async (more = {}) => startTestUsher({ ...config, ...more, data: folder }, options),
     async [Symbol.asyncDispose]() {
       await usher.stop();
       if (overrides.data === undefined) await rm(folder, { recursive: true, force: true });
     },
+  };
+}
+
+/** Asks the gateway at this address. */
+export function queryOf(url: string): TestUsher['query'] {
+  return async (document, variables = {}, token = 'dev:alice') => {
+    const response = await fetch(`${url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify({ query: document, variables }),
+    });
+    return (await response.json()) as GraphQLAnswer;
   };
 }
