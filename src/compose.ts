@@ -262,7 +262,8 @@ async function startWork(parts: Parts, own: RightPlaybook): Promise<Work> {
       outputs: outputs === undefined ? [] : config.outputs,
     },
     limits: workerLimits,
-    machine: thisMachine,
+    // Several workers of one machine differ by their ports.
+    machine: { ...thisMachine, name: `${thisMachine.name}:${config.port}` },
     report: (shard, event) => reportShard(logger, metrics, shard, event),
   });
   await worker.start();

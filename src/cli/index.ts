@@ -10,9 +10,10 @@ import { replay } from './replay.ts';
 import { schema } from './schema.ts';
 import { start } from './start.ts';
 import { tail } from './tail.ts';
+import { topology } from './topology.ts';
 import { tryEvent } from './try.ts';
 
-const commands: readonly Command[] = [start, tryEvent, tail, replay, failed, check, describe, schema, config];
+const commands: readonly Command[] = [start, tryEvent, tail, replay, failed, topology, check, describe, schema, config];
 
 /** Runs one command line. Returns the exit code: 0 done, 1 it failed, 2 the words were wrong. */
 export async function runCli(words: readonly string[], io: CliIo): Promise<number> {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 
 /**
@@ -6,6 +7,8 @@ import { setTimeout } from 'node:timers/promises';
  * can let days pass in a moment, and run a failure again from its seed.
  */
 export interface Machine {
+  /** What operators call this process; part of its owner tokens. */
+  readonly name: string;
   /** Wall clock, ms with fractions. Decides when to tick and is told in stage times. */
   now(): number;
   /** Resolves after so many ms; rejects when the signal aborts. */
@@ -17,6 +20,7 @@ export interface Machine {
 }
 
 export const thisMachine: Machine = {
+  name: hostname(),
   now: () => performance.timeOrigin + performance.now(),
   sleep: (ms, signal) => setTimeout(ms, undefined, { signal }),
   random: Math.random,

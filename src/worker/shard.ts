@@ -125,7 +125,11 @@ class ShardLoop {
   #tickNotBefore = 0;
 
   static async own(feed: ShardFeed, services: ShardServices): Promise<ShardLoop> {
-    const meta = await services.store.own(feed.shard, services.machine.randomId(), services.log.shards);
+    const meta = await services.store.own(
+      feed.shard,
+      `${services.machine.name}/${services.machine.randomId()}`,
+      services.log.shards,
+    );
     await checkLog(feed.shard, meta, services.log);
     if (meta.active !== null) await services.bundles.load(meta.active.playbook, meta.active.catalog);
     await feed.open(meta.position);

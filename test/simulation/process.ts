@@ -17,6 +17,7 @@ export class SimulatedProcess {
     this.name = name;
     let ids = 0;
     this.machine = {
+      name,
       now: () => steps.now + aheadMs,
       random: seededRandom([...name].reduce((sum, character) => sum * 31 + character.charCodeAt(0), 7)),
       randomId: () => `${name}-${ids++}`,

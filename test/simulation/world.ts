@@ -254,7 +254,7 @@ export class World {
 
   /** An owner's token begins with its process's name. */
   #processOf(owner: string): SimulatedProcess | null {
-    return this.#processes.get(owner.split('-')[0]!) ?? null;
+    return this.#processes.get(owner.split('/')[0]!) ?? null;
   }
 
   #giveAll(from: SimulatedProcess, to: number): void {

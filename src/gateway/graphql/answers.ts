@@ -31,6 +31,10 @@ export interface RuleInfoAnswer {
 
 export interface ShardStatusAnswer {
   readonly shard: number;
+  /** Name of the worker; null: nobody has it yet. */
+  readonly owner: string | null;
+  readonly epoch: number;
+  readonly playbookVersion: string | null;
   readonly position: number;
   readonly end: number;
   readonly counters: ShardCounters;

@@ -9,6 +9,12 @@ export function addStatus(builder: Builder): void {
   builder.objectType('ShardStatus', {
     fields: (t) => ({
       shard: t.exposeInt('shard'),
+      owner: t.exposeString('owner', {
+        nullable: true,
+        description: 'Name of the worker that has it, or had it last; null: nobody yet.',
+      }),
+      epoch: t.exposeFloat('epoch', { description: 'How often it was taken.' }),
+      playbookVersion: t.exposeString('playbookVersion', { nullable: true, description: 'The active one.' }),
       position: t.exposeFloat('position', { description: 'Offset of the next record to fold.' }),
       end: t.exposeFloat('end', { description: 'Offset of the next record to be written.' }),
       lag: t.float({ resolve: lagOf, description: 'Records that wait to be folded.' }),
@@ -47,14 +53,28 @@ export function addStatus(builder: Builder): void {
 }
 
 async function readStatus({ log, store }: Services) {
-  const shards: ShardStatusAnswer[] = [];
-  const versions = new Set<string | null>();
-  for (let shard = 0; shard < log.shards; shard++) {
-    // The state first: read the other way round, what is folded in between would look like less than nothing to fold.
-    const meta = await store.readMeta(shard);
-    const { end } = await log.bounds(shard);
-    versions.add(meta?.active?.playbook ?? null);
-    shards.push({ shard, position: meta?.position ?? 0, end, counters: meta?.counters ?? noCounts });
-  }
+  const shards = await Promise.all(Array.from({ length: log.shards }, (_, shard) => readShard({ log, store }, shard)));
+  const versions = new Set(shards.map(({ playbookVersion }) => playbookVersion));
   return { shards, playbookVersion: versions.size === 1 ? [...versions][0]! : null };
+}
+
+async function readShard({ log, store }: Pick<Services, 'log' | 'store'>, shard: number): Promise<ShardStatusAnswer> {
+  // The state first: read the other way round, what is folded in between would look like less than nothing to fold.
+  const meta = await store.readMeta(shard);
+  const { end } = await log.bounds(shard);
+  return {
+    shard,
+    owner: meta === null ? null : ownerName(meta.owner),
+    epoch: meta?.epoch ?? 0,
+    playbookVersion: meta?.active?.playbook ?? null,
+    position: meta?.position ?? 0,
+    end,
+    counters: meta?.counters ?? noCounts,
+  };
+}
+
+/** The token of an ownership is its worker's name and a secret of chance. */
+function ownerName(token: string): string {
+  const end = token.lastIndexOf('/');
+  return end === -1 ? token : token.slice(0, end);
 }

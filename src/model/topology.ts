@@ -1,0 +1,98 @@
+/** One step on an event's way, with what it reads and writes. `NAMESPACE` and `TAG` stand in names until they are known. */
+export interface TopologyStep {
+  readonly name: string;
+  /** The roles that run it. */
+  readonly role: 'gateway' | 'worker';
+  readonly does: string;
+  readonly reads: readonly string[];
+  readonly writes: readonly string[];
+}
+
+const log = 'NAMESPACE.g1.events';
+const bundles = 'NAMESPACE.g1.bundles';
+const key = (name: string) => `NAMESPACE:g1:{TAG}:${name}`;
+
+/** Of a cluster, in the order of the way. Names are those of Kafka's topics and groups, and of Redis's keys and channels. */
+export const topologySteps: readonly TopologyStep[] = [
+  {
+    name: 'accept',
+    role: 'gateway',
+    does: 'checks an event and appends it; answers when the log has it',
+    reads: [],
+    writes: [log],
+  },
+  {
+    name: 'take in',
+    role: 'worker',
+    does: 'checks records of input topics and appends them to the log',
+    reads: ['inputs (setting)', 'group NAMESPACE.g1.inputs'],
+    writes: [log],
+  },
+  {
+    name: 'own',
+    role: 'worker',
+    does: 'takes the shards that the group gives it, each by compare-and-set',
+    reads: ['group NAMESPACE.g1', key('meta')],
+    writes: [key('meta')],
+  },
+  {
+    name: 'fold',
+    role: 'worker',
+    does: 'reads the shard in order, loads its visitors, folds, and decides by the playbook',
+    reads: [
+      log,
+      key('v:VISITOR'),
+      key('s:VISITOR'),
+      key('timers'),
+      key('historic'),
+      'NAMESPACE:g1:bundle:HASH',
+      bundles,
+    ],
+    writes: [],
+  },
+  {
+    name: 'commit',
+    role: 'worker',
+    does: 'writes visitors, slots, timers, outbox, failed events and position in one script, then publishes',
+    reads: [key('meta')],
+    writes: [
+      key('v:VISITOR'),
+      key('s:VISITOR'),
+      key('timers'),
+      key('historic'),
+      key('outbox'),
+      key('failed'),
+      key('failed:order'),
+      key('meta'),
+      `channel ${key('changes')}`,
+    ],
+  },
+  {
+    name: 'tick',
+    role: 'worker',
+    does: 'asks the log for its time when a timer is due and no event comes',
+    reads: [key('timers')],
+    writes: [log],
+  },
+  {
+    name: 'tell',
+    role: 'worker',
+    does: 'hands outputs to topics of other systems, in order, and removes them when they are acknowledged',
+    reads: [key('outbox')],
+    writes: ['NAMESPACE.decisions', 'NAMESPACE.failed', 'NAMESPACE.profiles', 'NAMESPACE.events.TYPE'],
+  },
+  {
+    name: 'show',
+    role: 'gateway',
+    does: 'answers slots from the state',
+    reads: [key('s:VISITOR'), key('meta')],
+    writes: [],
+  },
+  {
+    name: 'push',
+    role: 'gateway',
+    does: 'hands each change to that visitor’s subscriptions; reads the state again when it may have missed one',
+    reads: [`channel ${key('changes')}`, key('s:VISITOR'), key('meta')],
+    writes: [],
+  },
+];
