@@ -119,7 +119,7 @@ async function compose(
   // A broken playbook is told before any engine is asked.
   const own = config.role === 'gateway' ? null : await readRightPlaybook(config.playbook);
   const engines = isClustered(config)
-    ? await openCluster(config, shared)
+    ? await openCluster(config, options, shared)
     : await openEmbedded(config, options, shared.closers);
   const { log, store } = engines;
   const parts: Parts = {
@@ -169,7 +169,11 @@ async function openEmbedded(config: Config, options: ComposeOptions, closers: Pa
   return { log, store: options.wrapStore?.(store) ?? store, broadcast, ended: () => file.writer.ended };
 }
 
-async function openCluster(config: Config, { logger, closers }: Pick<Parts, 'logger' | 'closers'>): Promise<Engines> {
+async function openCluster(
+  config: Config,
+  options: ComposeOptions,
+  { logger, closers }: Pick<Parts, 'logger' | 'closers'>,
+): Promise<Engines> {
   const { namespace, kafkaReplication: replication, kafkaMinInsync: minInsyncReplicas, appendDeadlineMs } = config;
   if (config.mode === 'production' && replication < 2) {
     logger.warn({ kafkaReplication: replication }, 'topics are made with one copy: losing a broker loses events');
@@ -211,7 +215,8 @@ async function openCluster(config: Config, { logger, closers }: Pick<Parts, 'log
     logger.error({ err: error }, 'a listener of commits failed'),
   );
   closers.push(() => broadcast.close());
-  return { log, store: redisStore(redis, archive), broadcast, outputs, ended: () => null };
+  const store = redisStore(redis, archive);
+  return { log, store: options.wrapStore?.(store) ?? store, broadcast, outputs, ended: () => null };
 }
 
 function kafkaConnection(config: Config, logger: Logger): KafkaConnection {
@@ -388,6 +393,7 @@ async function allFolded({ log, store }: Engines, signal: AbortSignal): Promise<
 }
 
 function reportShard(logger: Logger, metrics: Metrics, shard: number, event: ShardEvent): void {
+  if (event.what === 'owned' || event.what === 'fenced' || event.what === 'retrying') metrics.shardHeld(event.what);
   if (event.what === 'committed') metrics.committed(event);
   else if (event.what === 'owned')
     logger.debug({ shard, position: event.meta.position, epoch: event.meta.epoch }, 'shard owned');

@@ -19,6 +19,8 @@ export interface Metrics {
     readonly foldMs: number;
     readonly commitMs: number;
   }): void;
+  /** A shard came to this process, turned out to be another's, or is tried again after an error. */
+  readonly shardHeld: (what: 'owned' | 'fenced' | 'retrying') => void;
   /** Entries of a shard that a topic for other systems has taken, and those that still wait for theirs. */
   outputsWritten(
     shard: number,
@@ -130,6 +132,12 @@ export function createMetrics(): Metrics {
     labelNames: ['shard'],
     registers,
   });
+  const held = new Counter({
+    name: 'usher_shard_ownership_total',
+    help: 'How often a shard was taken (owned), was found to be another process’s (fenced), or was tried again after an error (retrying).',
+    labelNames: ['what'],
+    registers,
+  });
   const outputs = new Counter({
     name: 'usher_outputs_written_total',
     help: 'Entries that topics for other systems have taken.',
@@ -200,6 +208,7 @@ export function createMetrics(): Metrics {
       if (before === undefined) return;
       for (const what of counted) fold.inc({ what }, Math.max(0, meta.counters[what] - before[what]));
     },
+    shardHeld: countBy(held, 'what'),
     outputsWritten(shard, { topic, entries, waiting }) {
       outputs.inc({ topic }, entries);
       outboxEntries.set({ shard }, waiting);
