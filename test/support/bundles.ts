@@ -53,6 +53,11 @@ export class TestBundles {
     return found.playbook === undefined || found.catalog === undefined ? null : (found as ActiveBundles);
   }
 
+  /** All that were added, by their hashes. */
+  get texts(): ReadonlyMap<string, string> {
+    return this.#texts;
+  }
+
   /** As a store keeps it. */
   text(hash: string): string | null {
     return this.#texts.get(hash) ?? null;

@@ -31,19 +31,31 @@ export function readVectors<T>(file: string): T {
   return JSON.parse(readFileSync(new URL(file, folder), 'utf8')) as T;
 }
 
+/** A case's log as it would be appended, and what it is folded with. */
+export function logOf(given: FoldCase): {
+  readonly bundles: TestBundles;
+  readonly lines: readonly (object | string)[];
+  readonly settings: object;
+  readonly shards: number;
+} {
+  const bundles = new TestBundles();
+  const { playbooks = [], catalog = [], settings = {}, shards = 1 } = given.given ?? {};
+  const hashes = new Map(playbooks.map((name) => [name, bundles.addPlaybook(readText(`playbooks/${name}.yaml`))]));
+  const catalogHash = bundles.addCatalog(catalog);
+  const lines = given.records.map((record, offset) => lineOf(record, offset, hashes, catalogHash));
+  return { bundles, lines, settings, shards };
+}
+
 /** Folds a case, cut as asked, and hands over what is expected and what came, after each record that says so and at the end. */
 export function runCase(
   given: FoldCase,
   cut: Cut,
   compare: (expected: Expected, came: object, where: string) => void,
 ): void {
-  const bundles = new TestBundles();
-  const { playbooks = [], catalog = [], settings = {}, shards = 1 } = given.given ?? {};
-  const hashes = new Map(playbooks.map((name) => [name, bundles.addPlaybook(readText(`playbooks/${name}.yaml`))]));
-  const catalogHash = bundles.addCatalog(catalog);
+  const { bundles, lines, settings, shards } = logOf(given);
   const shard = new FoldShard(bundles, { cut, shards, settings });
   given.records.forEach((record, offset) => {
-    shard.append(lineOf(record, offset, hashes, catalogHash), record.stamp);
+    shard.append(lines[offset]!, record.stamp);
     // Without something to look at in between, the records fold together, as the cut says.
     if (record.then !== undefined) compare(record.then, seen(shard.fold(), record.then), `after record ${offset}`);
   });

@@ -1,0 +1,120 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { defaultFoldSettings } from '../../src/fold/settings.ts';
+import { type FoldedPart, failedPart, metaPart } from '../support/canonical.ts';
+import { type FoldShard, wholeLog } from '../support/foldShard.ts';
+import { type Expected, type FoldCase, logOf, readVectors } from '../support/foldVectors.ts';
+import { bundles, foldLog, type GeneratedRecord, logs, smallSettings } from '../support/logs.ts';
+import { compareParts, type OracleLook, type PlainBundles, plainBundle, StandingOracle } from '../support/oracle.ts';
+
+const vectorFiles = ['sequence', 'retries', 'time', 'slots', 'shop'];
+const vectors = vectorFiles.flatMap((file) => readVectors<readonly FoldCase[]>(`fold/${file}.json`));
+
+let oracle: StandingOracle;
+beforeAll(async () => {
+  const plain: Record<string, PlainBundles[string]> = {};
+  for (const { texts } of [bundles, ...vectors.map((given) => logOf(given).bundles)]) {
+    for (const [hash, text] of texts) plain[hash] ??= plainBundle(text);
+  }
+  oracle = await StandingOracle.start(plain);
+});
+afterAll(() => oracle.stop());
+
+describe('the oracle of the fold', () => {
+  it.each(vectors)('$name ($semantics)', async (given) => {
+    const { lines, settings, shards } = logOf(given);
+    const records = lines.map((line, offset) => ({
+      shard: 0,
+      offset,
+      stamp: given.records[offset]!.stamp,
+      value: typeof line === 'string' ? line : JSON.stringify(line),
+    }));
+    const looks = given.records.flatMap(({ then }, place) => (then === undefined ? [] : [place]));
+    const seen = await oracle.fold({ records, shards, settings, looks });
+    const expected = [...looks.map((place) => given.records[place]!.then!), given.expect ?? {}];
+    expected.forEach((each, i) => {
+      expect(seenAs(seen[i]!, each), i < looks.length ? `after record ${looks[i]}` : 'at the end').toMatchObject(each);
+    });
+  });
+});
+
+/** What the oracle saw, as far as the expectation names it. */
+function seenAs({ lines, facts, folded, fired }: OracleLook, expected: Expected): object {
+  const meta = lines.find((part) => 'meta' in part)!.meta;
+  const failed = lines.flatMap((part) => ('failed' in part ? part.failed : []));
+  const all: Record<string, unknown> = {
+    $folded: folded,
+    $fired: fired,
+    $failed: failed.map(({ position, reason }) => [position, reason]).sort(),
+    $counters: meta.counters,
+    $appendTime: meta.appendTime,
+  };
+  return Object.fromEntries(
+    Object.keys(expected).map((subject) => {
+      if (subject.startsWith('$')) return [subject, all[subject]];
+      const visitor = lines
+        .flatMap((part) => ('visitor' in part ? [part.visitor] : []))
+        .find(({ id }) => id === subject);
+      if (visitor === undefined) return [subject, null];
+      const slots = Object.fromEntries(
+        Object.entries(visitor.slots).map(([name, { candidates }]) => [name, candidates]),
+      );
+      return [
+        subject,
+        { ...visitor, slots, facts: facts[subject], timers: inExpectedOrder(visitor.timers, expected[subject]) },
+      ];
+    }),
+  );
+}
+
+/** The vectors name timers in the order they were set, which says nothing: the order of ids is the oracle's. */
+function inExpectedOrder(timers: readonly object[], expected: unknown): readonly object[] {
+  const named = (expected as { timers?: readonly object[] } | null)?.timers ?? [];
+  const place = (timer: object) =>
+    named.findIndex((each) =>
+      Object.entries(each).every(
+        ([key, value]) => JSON.stringify((timer as Record<string, unknown>)[key]) === JSON.stringify(value),
+      ),
+    );
+  return [...timers].sort((a, b) => place(a) - place(b));
+}
+
+const settings = fc.constantFrom(smallSettings, defaultFoldSettings);
+
+describe('any log', () => {
+  it('folds to what the oracle says', async () => {
+    await fc.assert(
+      fc.asyncProperty(logs(60).map(withRetries), settings, async (log, limits) => {
+        const [end] = await oracle.fold({ records: recordsOf(log), shards: 1, settings: limits, looks: [] });
+        const { first } = compareParts(partsOf(foldLog(log, limits, wholeLog)), end!.lines);
+        expect(first).toBeNull();
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+/** Makes retries of some events, and refused records of an input topic of some others. */
+function withRetries(log: readonly GeneratedRecord[]): readonly GeneratedRecord[] {
+  return log.map(({ stamp, value }, place) => {
+    const record = value as { readonly kind?: string; readonly source?: string };
+    if (record.kind !== 'event' || record.source !== undefined || place % 3 === 0) return { stamp, value };
+    if (place % 7 !== 0) return { stamp, value: { ...record, retryOf: `0:${place - (place % 11)}` } };
+    const from = { topic: 'orders', partition: 0, offset: place, detail: 'expected JSON' };
+    return { stamp, value: { ...record, kind: 'rejected', ...from } };
+  });
+}
+
+function recordsOf(log: readonly GeneratedRecord[]) {
+  return log.map(({ stamp, value }, offset) => ({
+    shard: 0,
+    offset,
+    stamp,
+    value: typeof value === 'string' ? value : JSON.stringify(value),
+  }));
+}
+
+function partsOf(shard: FoldShard): FoldedPart[] {
+  const visitors = [...shard.stored.keys()].map((id) => ({ shard: 0, visitor: shard.visitor(id)! }));
+  return [...visitors, failedPart(0, shard.failed), metaPart(shard.meta)];
+}

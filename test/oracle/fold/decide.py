@@ -1,0 +1,133 @@
+"""What one event makes of its visitor: session, cart and traits, then the rules (10.1, 10.2, 5.1)."""
+
+import math
+
+from cel import CelError
+from facts import EMPTY_CART, MAX_LINES, MAX_QUANTITY, Scope, campaign_of, price_of, product_of, quantity_of
+from failure import EventFailure
+from plain import bounded, cut, is_number, merged, to_minor, JS_SPACE
+
+
+class Decision:
+    def __init__(self):
+        self.scope, self.shown, self.fired, self.errors = None, [], 0, 0
+
+
+def decide(visitor, event, at, active):
+    """Changes the visitor. EventFailure: the event cannot be folded; the caller undoes what was done."""
+    decision = Decision()
+    begin_session(visitor, campaign_of(event.get("context")))
+    if active is None:
+        return decision
+    playbook, catalog = active
+    type_ = event["type"]
+    scope = decision.scope = Scope(active, visitor, visitor.now, event, at)
+    if type_ in playbook.orders and type_ in playbook.events:
+        scope["event"]
+    for trait in playbook.traits_for.get(type_, ()):
+        if trait.kind == "cart":
+            cart = visitor.traits.get(trait.name, EMPTY_CART)
+            cart = next_cart(cart, trait.cart, event, at, playbook.digits, catalog)
+            visitor.traits = merged(visitor.traits, trait.name, cart)
+            continue
+        try:
+            if trait.condition is None or trait.condition.holds(scope):
+                remember(visitor, trait, scope, playbook.digits)
+        except (CelError, ValueError):
+            decision.errors += 1
+    scope.forget_visitor()
+    run_rules(playbook, type_, decision)
+    return decision
+
+
+def begin_session(visitor, campaign):
+    session = visitor.session
+    if session is not None and (campaign is None or campaign == session["campaign"]):
+        return
+    number = visitor.counts["sessions"] + 1
+    visitor.counts = merged(visitor.counts, "sessions", number)
+    visitor.session = {"number": number, "startedAt": visitor.now, "campaign": campaign, "traits": {}}
+
+
+def next_cart(cart, types, event, at, digits, catalog):
+    properties, type_ = event["properties"], event["type"]
+    id_, lines, ordered_at = cart
+    if type_ == types["order"]:
+        return [id_ + 1, [], at if ordered_at is None else max(ordered_at, at)]
+    product = product_of(properties)
+    place = next((i for i, line in enumerate(lines) if line[0] == product), None)
+    if type_ == types["add"]:
+        quantity = quantity_of(properties, 1)
+        price = price_of(properties, product, digits, catalog)
+        if ordered_at is not None and at <= ordered_at:
+            return cart
+        if place is None:
+            if len(lines) >= MAX_LINES:
+                raise EventFailure("FOLD_ERROR")
+            return [id_, [*lines, [product, quantity, price]], ordered_at]
+        quantity = min(MAX_QUANTITY, lines[place][1] + quantity)
+        return [id_, [*lines[:place], [product, quantity, price], *lines[place + 1 :]], ordered_at]
+    quantity = quantity_of(properties, math.inf)
+    if place is None:
+        return cart
+    _, there, price = lines[place]
+    left = [[product, there - quantity, price]] if there > quantity else []
+    lines = [*lines[:place], *left, *lines[place + 1 :]]
+    return [id_ if lines else id_ + 1, lines, ordered_at]
+
+
+def remember(visitor, trait, scope, digits):
+    states = visitor.session["traits"] if trait.per_session else visitor.traits
+    before = states.get(trait.name)
+    if trait.kind == "count":
+        after = (before or 0) + 1
+    elif trait.kind == "first" and before is not None:
+        return
+    else:
+        value = trait.of.value(scope)
+        if value is None or trait.kind == "sum" and not is_number(value):
+            return
+        value = to_minor(value, digits) if trait.money and is_number(value) else bounded(value)
+        if trait.kind == "sum":
+            after = (before or 0) + value
+            if not math.isfinite(after):
+                return
+        elif trait.kind == "recent":
+            after = [value, *[each for each in before or [] if each != value or type(each) is not type(value)]][: trait.limit]
+        else:
+            after = value
+    if trait.per_session:
+        visitor.session = merged(visitor.session, "traits", merged(states, trait.name, after))
+    else:
+        visitor.traits = merged(states, trait.name, after)
+
+
+def run_rules(playbook, type_, decision):
+    scope = decision.scope
+
+    def holds(condition):
+        try:
+            return condition is None or condition.holds(scope)
+        except CelError:
+            decision.errors += 1
+            return False
+
+    for rule in playbook.rules_for.get(type_, ()):
+        if not holds(rule.condition):
+            continue
+        shown = []
+        for entry, show in enumerate(rule.entries):
+            if holds(show.condition):
+                facts = [[path, bounded(scope.at_path(path))] for path in show.captures]
+                shown.append((rule, entry, show, facts))
+                if rule.chooses:
+                    break
+        decision.shown += shown
+        decision.fired += bool(shown)
+
+
+def phrase_of(event, playbook, scope):
+    """What the visitor did, to be put after "you"."""
+    declared = playbook.events.get(event["type"])
+    said = declared.says.render(scope).strip(JS_SPACE) if declared is not None else ""
+    return cut(said or f"did {event['type']}", 160)
