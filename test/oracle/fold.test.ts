@@ -7,6 +7,7 @@ import { type Expected, type FoldCase, logOf, readVectors } from '../support/fol
 import { bundles, foldLog, type GeneratedRecord, logs, smallSettings } from '../support/logs.ts';
 import { compareParts, type OracleLook, type PlainBundles, plainBundle, StandingOracle } from '../support/oracle.ts';
 
+/** All but outputs.json, which tells what other systems hear of a fold: the oracle says what it is. */
 const vectorFiles = ['sequence', 'retries', 'time', 'slots', 'shop'];
 const vectors = vectorFiles.flatMap((file) => readVectors<readonly FoldCase[]>(`fold/${file}.json`));
 
