@@ -10,10 +10,12 @@ import { readSecrets } from './gateway/secrets.ts';
 import { BundleTopic } from './kafka/bundleTopic.ts';
 import type { KafkaConnection } from './kafka/client.ts';
 import type { EventLog } from './log/eventLog.ts';
+import { KafkaInputs } from './log/kafkaInputs.ts';
 import { openKafkaLog } from './log/kafkaLog.ts';
 import { kafkaOutputs } from './log/kafkaOutputs.ts';
 import type { Outputs } from './log/outputs.ts';
 import { sqliteLog } from './log/sqliteLog.ts';
+import { nearest } from './model/nearest.ts';
 import { engineProbe, lagReasons, readinessOf } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
@@ -31,6 +33,7 @@ import { openSqlite } from './sqlite/sqlite.ts';
 import { redisStore } from './state/redisStore.ts';
 import { sqliteStore } from './state/sqliteStore.ts';
 import type { StateStore } from './state/stateStore.ts';
+import { InputIntake, type InputReport } from './worker/inputIntake.ts';
 import { thisMachine } from './worker/machine.ts';
 import { type PublishEvent, Publisher } from './worker/publisher.ts';
 import { type ShardEvent, workerLimits } from './worker/shard.ts';
@@ -118,6 +121,7 @@ async function compose(
 ): Promise<RunningUsher> {
   // A broken playbook is told before any engine is asked.
   const own = config.role === 'gateway' ? null : await readRightPlaybook(config.playbook);
+  if (own !== null) checkInputs(config, own.playbook);
   const engines = isClustered(config)
     ? await openCluster(config, options, shared)
     : await openEmbedded(config, options, shared.closers);
@@ -134,6 +138,7 @@ async function compose(
   const front = config.role === 'worker' ? await startOperator(parts, work!) : await startFront(parts, work);
   if (config.watch) work?.watch();
   await work?.published;
+  if (work !== null && config.inputs.length > 0) startInputs(parts, work);
 
   const stop = async () => {
     // The log keeps what was accepted either way; folding it now spares the next start the work.
@@ -375,6 +380,48 @@ async function startFront(parts: Parts, work: Work | null): Promise<Front> {
     if (event.what === 'published') void hub.recheck();
   });
   return { ...gateway, devKey: secrets.devKey, playbook: () => current().playbook };
+}
+
+/** @throws UsherError CONFIG_INVALID when a topic is mapped to what the tracking plan does not have */
+function checkInputs({ inputs }: Config, { events }: Playbook): void {
+  for (const { topic, type } of inputs) {
+    if (events.has(type)) continue;
+    const near = nearest(type, events.keys());
+    const hint = near === null ? '' : `; did you mean ${near}?`;
+    throw new UsherError(
+      'CONFIG_INVALID',
+      `inputs: ${topic} is mapped to ${type}, which is not a type of the tracking plan${hint}`,
+    );
+  }
+}
+
+/** Takes other programs' topics in. Only when the shards run a playbook: what came before would decide nothing. */
+function startInputs(parts: Parts, { publisher }: Work): void {
+  const { config, logger, metrics, engines, closers } = parts;
+  const inputs = new KafkaInputs({
+    connection: kafkaConnection(config, logger),
+    topics: config.inputs.map(({ topic }) => topic),
+    groupId: `${config.namespace}.g1.inputs`,
+    sessionTimeoutMs: config.sessionTimeoutMs,
+    report: (level, message, details) => logger[level](details, message),
+  });
+  const intake = new InputIntake({
+    inputs,
+    log: engines.log,
+    mappings: config.inputs,
+    playbook: () => publisher.playbook,
+    maxEventAgeMs: config.maxEventAgeHours * hourMs,
+    machine: thisMachine,
+    report: (event) => reportInput(logger, metrics, event),
+  });
+  intake.start();
+  closers.push(() => intake.stop());
+}
+
+function reportInput(logger: Logger, metrics: Metrics, event: InputReport): void {
+  if (event.what === 'taken') metrics.inputTaken(event.topic, event.events, event.rejected);
+  else
+    logger.warn({ ...event, afterMs: Math.round(event.afterMs) }, 'the log does not take input records; tried again');
 }
 
 function workerFaults(engines: Engines, worker: Worker): readonly string[] {

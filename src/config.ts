@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { UsherError } from './errors.ts';
+import type { InputMapping } from './model/inputs.ts';
 import { nearest } from './model/nearest.ts';
 
 /** One setting: where it is read from, what it may be, and what it means. docs/config.md is printed from this table. */
@@ -29,6 +30,35 @@ const list = z.union([
 
 /** A list that may be empty, which an environment variable cannot say otherwise: `none`. */
 const listOrNone = list.transform((items) => items.filter((item) => item !== 'none'));
+const word = z.string().min(1);
+const inputRow = z.strictObject({
+  type: word,
+  visitor: word.optional(),
+  user: word.optional(),
+  at: word.optional(),
+  id: word.optional(),
+});
+/** `topic=type,topic=type`, or a map of topics to types or rows. */
+const inputMappings = z.unknown().transform((given, context): readonly InputMapping[] => {
+  const entries = typeof given === 'string' ? given.split(',').map((pair) => pair.split('=')) : entriesOf(given);
+  const seen = new Set<unknown>();
+  return entries.flatMap((entry): readonly InputMapping[] => {
+    const [topic, row, ...more] = entry.map((part) => (typeof part === 'string' ? part.trim() : part));
+    const read = inputRow.safeParse(typeof row === 'string' ? { type: row } : row);
+    const isName = typeof topic === 'string' && /^[A-Za-z0-9._-]{1,249}$/.test(topic);
+    if (isName && read.success && more.length === 0 && !seen.has(topic) && !(read.data.visitor && read.data.user)) {
+      seen.add(topic);
+      return [{ topic, ...read.data }];
+    }
+    const expected =
+      'expected topic=event_type,… or in the file a map of topics to an event type or {type, visitor or user, at, id}, each topic once';
+    context.addIssue({ code: 'custom', message: `${expected}; ${JSON.stringify(topic ?? given)} is not so` });
+    return [];
+  });
+});
+function entriesOf(given: unknown): readonly (readonly unknown[])[] {
+  return typeof given === 'object' && given !== null && !Array.isArray(given) ? Object.entries(given) : [[undefined]];
+}
 
 function setting<T>(s: Setting<T>): Setting<T> {
   return s;
@@ -155,6 +185,12 @@ export const settings = {
     default: 10_000,
     unit: 'ms',
     help: 'A worker that Kafka does not hear of for this long loses its shards to the others.',
+  }),
+  inputs: setting({
+    env: 'USHER_INPUTS',
+    schema: inputMappings,
+    default: [] as readonly InputMapping[],
+    help: 'Topics of other programs whose records are taken in as events: topic=event_type,topic=event_type; see docs/inputs.md.',
   }),
   shards: setting({
     env: 'USHER_SHARDS',
@@ -341,6 +377,13 @@ function checkTogether(config: Config): void {
   }
   if (kafkaMinInsync > kafkaReplication) {
     throw wrong(`kafkaMinInsync is ${kafkaMinInsync}, more than the ${kafkaReplication} copies of kafkaReplication`);
+  }
+  if (config.inputs.length > 0 && !isClustered(config)) {
+    throw wrong('inputs are topics of Kafka; an embedded Usher has none: set kafkaBrokers and redisUrl');
+  }
+  const ours = config.inputs.find(({ topic }) => topic.startsWith(`${config.namespace}.`));
+  if (ours !== undefined) {
+    throw wrong(`inputs: ${ours.topic} is a topic of this Usher; its own events would come in again and again`);
   }
   if (kafkaSasl !== 'none' && kafkaUser === '') throw wrong(`kafkaSasl is ${kafkaSasl} and kafkaUser is not set`);
 }

@@ -1,7 +1,9 @@
+import { recordBytesMax } from '../model/record.ts';
+
 /** What one request, one connection and one process may ask of the gateway. docs/config.md lists them; each has tests on both sides. */
 export const limits = {
   /** UTF-8 bytes of an event's record in the log. */
-  eventBytes: 32_000,
+  eventBytes: recordBytesMax,
   /** UTF-8 bytes of a request body that has no trackEvents in it. */
   requestBytes: 64_000,
   /** UTF-8 bytes of a request body that has. */

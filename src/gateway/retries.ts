@@ -3,12 +3,12 @@ import type { FailedEvent, FailureReason } from '../model/commit.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import { quote } from '../model/quote.ts';
 import { formatPosition } from '../model/record.ts';
+import { parseTime } from '../model/times.ts';
 import { namedEventId } from '../playbook/eventIds.ts';
 import { planProblem } from '../playbook/trackingPlan.ts';
 import { type Outcome, outcomeOf, overloaded, type Prepared } from './intake.ts';
 import { limits } from './limits.ts';
 import type { Services } from './services.ts';
-import { parseTime } from './times.ts';
 import { type UserError, userError } from './userError.ts';
 
 /** A failed event to try again, and what to put in the place of what it said. */

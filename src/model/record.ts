@@ -107,6 +107,9 @@ export const recordKinds = [
   'tick',
 ] as const;
 
+/** UTF-8 bytes that an event's record may have; what the log holds of other kinds is smaller. */
+export const recordBytesMax = 32_000;
+
 /** A record as the log hands it over. */
 export interface LogRecord {
   readonly shard: number;

@@ -4,6 +4,8 @@ import type { ShardCounters, ShardMeta } from '../model/shardMeta.ts';
 export interface Metrics {
   readonly eventAccepted: (type: string) => void;
   readonly eventRefused: (reason: string) => void;
+  /** Records of an input topic that the log has. */
+  readonly inputTaken: (topic: string, events: number, rejected: number) => void;
   readonly eventToUpdate: (seconds: number) => void;
   readonly slotResolved: (source: string, seconds: number) => void;
   /** A page was answered while the state was away: with what was last known of its visitor, or with fallbacks. */
@@ -94,6 +96,12 @@ export function createMetrics(): Metrics {
     name: 'usher_answers_without_state_total',
     help: 'Answers of slots while the state did not answer, by where they came from.',
     labelNames: ['from'],
+    registers,
+  });
+  const inputs = new Counter({
+    name: 'usher_input_records_total',
+    help: 'Records of input topics that the log has, by topic and whether they are events or were rejected.',
+    labelNames: ['topic', 'outcome'],
     registers,
   });
   const dropped = new Counter({
@@ -191,6 +199,10 @@ export function createMetrics(): Metrics {
   return {
     eventAccepted: countBy(accepted, 'type'),
     eventRefused: countBy(refused, 'reason'),
+    inputTaken(topic, events, rejected) {
+      inputs.inc({ topic, outcome: 'event' }, events);
+      inputs.inc({ topic, outcome: 'rejected' }, rejected);
+    },
     eventToUpdate: (seconds) => toUpdate.observe(seconds),
     slotResolved: (source, seconds) => resolved.observe({ source }, seconds),
     answeredWithoutState: countBy(withoutState, 'from'),

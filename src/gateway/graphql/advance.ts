@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { UsherError } from '../../errors.ts';
+import { parseTime } from '../../model/times.ts';
 import { encodeCursor } from '../cursor.ts';
-import { parseTime } from '../times.ts';
 import { demandScope } from '../visitorRef.ts';
 import type { Builder } from './builder.ts';
 
