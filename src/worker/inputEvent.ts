@@ -42,7 +42,7 @@ export function inputEvent(
 ): InputEvent {
   const { topic, type } = mapping;
   const place = `${topic}:${partition}:${input.offset}`;
-  const known: { visitor?: string; at?: number; properties?: JsonObject } = {};
+  const known: { visitor?: string | undefined; at?: number; properties?: JsonObject } = {};
   try {
     const row = rowOf(input.value);
     const members = withoutOwn(row, mapping);
@@ -65,6 +65,7 @@ export function inputEvent(
   } catch (error) {
     // A RangeError is JSON nested too deep to be written again; its text can still be kept.
     const detail = error instanceof Wrong ? error.message : `cannot be read: ${(error as Error).message}`;
+    known.visitor ??= keyVisitor(mapping, input.key);
     return rejectedOf(input, { place, detail, topic, partition, type, ...known });
   }
 }
@@ -77,7 +78,7 @@ function rejectedOf(
     readonly topic: string;
     readonly partition: number;
     readonly type: string;
-    readonly visitor?: string;
+    readonly visitor?: string | undefined;
     readonly at?: number;
     readonly properties?: JsonObject;
   },
@@ -148,6 +149,17 @@ function visitorOf(row: JsonObject, { visitor, user }: InputMapping, key: Uint8A
   throw new Wrong(
     `${name ?? 'key'}: expected a visitor id of 1 to 128 bytes of UTF-8 without control characters; came ${quote(id)}`,
   );
+}
+
+/** Whose record it is, also when its value is no JSON. */
+function keyVisitor({ visitor, user }: InputMapping, key: Uint8Array | null): string | undefined {
+  if (visitor !== undefined || user !== undefined) return undefined;
+  try {
+    const id = keyText(key);
+    return isVisitorId(id) ? id : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function keyText(key: Uint8Array | null): string {

@@ -44,10 +44,10 @@ export async function runCase<Subject extends { close(): Promise<void> }>(
 }
 
 /** Waits for something that will come to be; fails, saying what, when it does not within 10 s. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + 10_000;
+export async function until(what: string, holds: () => boolean | Promise<boolean>, mostS = 10): Promise<void> {
+  const end = performance.now() + mostS * 1_000;
   while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`waited 10 s until ${what}`);
+    if (performance.now() > end) throw new Error(`waited ${mostS} s until ${what}`);
     await sleep(1);
   }
 }
