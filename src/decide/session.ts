@@ -1,3 +1,4 @@
+import { TraitStates } from '../model/traitStates.ts';
 import type { Visitor } from '../model/visitor.ts';
 
 /** A session's idle limit before a playbook says another, ms. */
@@ -13,7 +14,7 @@ export function withSession(visitor: Visitor, now: number, campaign: string | nu
   const number = counts.sessions + 1;
   return {
     ...visitor,
-    session: { number, startedAt: now, campaign, traits: {} },
+    session: { number, startedAt: now, campaign, traits: TraitStates.none },
     counts: { ...counts, sessions: number },
   };
 }

@@ -1,13 +1,14 @@
 import type { Json, JsonObject } from '../model/json.ts';
 import { toMajor, toMinor } from '../model/money.ts';
 import type { EventRecord } from '../model/record.ts';
+import type { TraitStates } from '../model/traitStates.ts';
 import type { Visitor } from '../model/visitor.ts';
 import type { ActiveBundles, Playbook, Trait } from '../playbook/playbook.ts';
 import { boundedValue } from './bounds.ts';
 import { addToCart, type CartState, cartView, emptyCart, orderCart, removeFromCart } from './cart.ts';
 import type { EventScope } from './scope.ts';
 
-type TraitStates = { readonly [trait: string]: Json };
+type StateChange = readonly [trait: string, state: Json];
 
 /**
  * The visitor with its traits after this event. A trait's `if` and `of` read the visitor as before the event (its session as
@@ -22,13 +23,12 @@ export function withTraits(
   bundles: ActiveBundles,
   scope: EventScope,
 ): { visitor: Visitor; errors: number } {
-  let all: { [trait: string]: Json } | null = null;
-  let session: { [trait: string]: Json } | null = null;
+  const all: StateChange[] = [];
+  const session: StateChange[] = [];
   let errors = 0;
   for (const trait of bundles.playbook.traitsFor(record.type, scope)) {
     const perSession = trait.over === 'session';
-    const states = perSession ? visitor.session!.traits : visitor.traits;
-    const before = stateOf(states, trait);
+    const before = (perSession ? visitor.session!.traits : visitor.traits).get(trait.name);
     let after: Json | undefined;
     if (trait.cart !== null) {
       after = nextCart(before as CartState | undefined, trait.cart, record, at, bundles) as Json | undefined;
@@ -42,27 +42,18 @@ export function withTraits(
       }
     }
     if (after === undefined || after === before) continue;
-    if (perSession) {
-      session ??= { ...states };
-      session[trait.name] = after;
-    } else {
-      all ??= { ...states };
-      all[trait.name] = after;
-    }
+    (perSession ? session : all).push([trait.name, after]);
   }
-  if (all === null && session === null) return { visitor, errors };
+  if (all.length + session.length === 0) return { visitor, errors };
   return {
     visitor: {
       ...visitor,
-      traits: all ?? visitor.traits,
-      session: session === null ? visitor.session : { ...visitor.session!, traits: session },
+      traits: all.length === 0 ? visitor.traits : visitor.traits.with(all),
+      session:
+        session.length === 0 ? visitor.session : { ...visitor.session!, traits: visitor.session!.traits.with(session) },
     },
     errors,
   };
-}
-
-function stateOf(states: TraitStates, trait: Trait): Json | undefined {
-  return Object.hasOwn(states, trait.name) ? states[trait.name] : undefined;
 }
 
 function nextCart(
@@ -117,7 +108,7 @@ function remembered(trait: Trait, scope: EventScope, minorDigits: number): Json 
 
 /** A trait's value as conditions read it: money in major units, the declared initial value before the first. */
 function readTrait(trait: Trait, states: TraitStates | null, minorDigits: number): Json {
-  const state = states === null ? undefined : stateOf(states, trait);
+  const state = states?.get(trait.name);
   if (trait.cart !== null)
     return cartView((state as CartState | undefined) ?? emptyCart, minorDigits) as unknown as Json;
   if (state === undefined) return trait.initial;

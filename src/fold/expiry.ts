@@ -1,3 +1,4 @@
+import { TraitStates } from '../model/traitStates.ts';
 import type { SlotsView, Timer, Visitor } from '../model/visitor.ts';
 
 /** A visitor of whom nothing is known yet, made by the record at this offset. */
@@ -14,7 +15,7 @@ export function newVisitor(id: string, offset: number, appendTime: number): Visi
     recentIds: [],
     failures: [],
     counts: noVisitorCounts,
-    traits: {},
+    traits: TraitStates.none,
     session: null,
     slots: {},
     timers: [],

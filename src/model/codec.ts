@@ -1,6 +1,7 @@
-import { canonicalJson, type Json } from './json.ts';
+import { canonicalJson, type Json, type JsonObject } from './json.ts';
 import type { EventRecord } from './record.ts';
 import { decodeSlotMap, encodeSlotMap, type SlotMapTuple } from './slotsCodec.ts';
+import { TraitStates } from './traitStates.ts';
 import {
   type HeldEvent,
   type Session,
@@ -11,7 +12,7 @@ import {
   type Visitor,
   type VisitorCounts,
 } from './visitor.ts';
-import { mapText, readKeys, readWord, wordText } from './words.ts';
+import { readKeys, readWord, statesText, wordText } from './words.ts';
 
 /**
  * How a visitor is stored: two texts, `profile` for the fold and `slots` for gateways, each JSON of tuples. What most visitors
@@ -47,7 +48,7 @@ export function encodeProfile(visitor: Visitor): string {
   const sourcesText = sources.map(encodeSource).join(',');
   const idsText = visitor.recentIds.join('');
   const failuresText = visitor.failures.length === 0 ? '' : `,[${visitor.failures.join(',')}]`;
-  return `[${formVersion},${countsText},${mapText(visitor.traits)},${sessionText},[${timersText}],[${sourcesText}],"${idsText}"${failuresText}]`;
+  return `[${formVersion},${countsText},${statesText(visitor.traits)},${sessionText},[${timersText}],[${sourcesText}],"${idsText}"${failuresText}]`;
 }
 
 /** Slots change far less often than their visitor is written; they are a value, so their text is made once. */
@@ -87,7 +88,7 @@ export function decodeVisitor(profile: string, slots: string): Visitor {
     recentIds: splitHashes(recentIds),
     failures,
     counts: Object.fromEntries(countNames.map((name, i) => [name, counts[i] ?? 0])) as unknown as VisitorCounts,
-    traits: readKeys(traits),
+    traits: TraitStates.of(readKeys(traits)),
     session: session === 0 ? null : decodeSession(session, view.now),
     timers: timers.map((timer) => decodeTimer(timer, view.now, view.slots)),
   };
@@ -160,20 +161,15 @@ function isDefault(value: unknown): boolean {
 
 function encodeSession({ number, startedAt, campaign, traits }: Session, now: number): string {
   const campaignText = campaign === null ? '0' : JSON.stringify(campaign);
-  return `[${number},${now - startedAt},${campaignText},${mapText(traits)}]`;
+  return `[${number},${now - startedAt},${campaignText},${statesText(traits)}]`;
 }
 function decodeSession(tuple: Tuple, now: number): Session {
-  const [number, age = 0, campaign = 0, traits = 0] = tuple as [
-    number,
-    number?,
-    (string | 0)?,
-    (Session['traits'] | 0)?,
-  ];
+  const [number, age = 0, campaign = 0, traits = 0] = tuple as [number, number?, (string | 0)?, (JsonObject | 0)?];
   return {
     number,
     startedAt: now - age,
     campaign: campaign === 0 ? null : campaign,
-    traits: traits === 0 ? {} : readKeys(traits),
+    traits: traits === 0 ? TraitStates.none : TraitStates.of(readKeys(traits)),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Json } from './json.ts';
 import type { EventRecord } from './record.ts';
+import type { TraitStates } from './traitStates.ts';
 
 /**
  * All that the fold knows of one visitor. A value: the fold makes the next one and never changes this one.
@@ -25,7 +26,7 @@ export interface Visitor {
   readonly failures: readonly number[];
   readonly counts: VisitorCounts;
   /** State of each trait, by its name in the playbook; only traits that have one. */
-  readonly traits: { readonly [trait: string]: Json };
+  readonly traits: TraitStates;
   readonly session: Session | null;
   /** Only slots that have, or had, a candidate. */
   readonly slots: { readonly [slot: string]: Slot };
@@ -75,7 +76,7 @@ export interface Session {
   readonly startedAt: number;
   readonly campaign: string | null;
   /** State of the traits declared `over: session`. */
-  readonly traits: { readonly [trait: string]: Json };
+  readonly traits: TraitStates;
 }
 
 /** The order of kinds is part of a timer's id (3.4). */

@@ -1,4 +1,5 @@
 import type { Json } from './json.ts';
+import { type TraitStates, traitName } from './traitStates.ts';
 
 /**
  * Words that most visitors' states hold: names of the built-in events and traits, and paths that conditions read. The stored form
@@ -103,12 +104,13 @@ export function readWord(stored: StoredWord): string {
   return word;
 }
 
-/** A map's JSON with its keys as they are stored: `~2`, or the word itself; one that begins with ~ gets a second. */
-export function mapText(map: { readonly [word: string]: Json }): string {
+/** States of traits as JSON, with their names as they are stored: `~2`, or the word itself; one that begins with ~ gets a second. */
+export function statesText({ list }: TraitStates): string {
   let text = '';
-  for (const word of Object.keys(map)) {
-    const key = keys.get(word) ?? nameText(word.startsWith('~') ? `~${word}` : word);
-    text += `${text === '' ? '{' : ','}${key}:${valueText(map[word]!)}`;
+  for (let place = 0; place < list.length; place++) {
+    const state = list[place];
+    if (state === undefined) continue;
+    text += `${text === '' ? '{' : ','}${keyText(place)}${valueText(state)}`;
   }
   return text === '' ? '{}' : `${text}}`;
 }
@@ -140,6 +142,16 @@ export class TextCache {
   }
 }
 const maxCachedTexts = 10_000;
+
+/** By the places of their names. */
+const keyTexts: string[] = [];
+function keyText(place: number): string {
+  keyTexts[place] ??= `${storedKey(traitName(place))}:`;
+  return keyTexts[place];
+}
+function storedKey(word: string): string {
+  return keys.get(word) ?? nameText(word.startsWith('~') ? `~${word}` : word);
+}
 
 const names = new TextCache((name) => JSON.stringify(name));
 

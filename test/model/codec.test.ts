@@ -10,6 +10,7 @@ import {
   historicDueOf,
   wakeAtOf,
 } from '../../src/model/codec.ts';
+import { TraitStates } from '../../src/model/traitStates.ts';
 import type { Candidate, Timer, Visitor } from '../../src/model/visitor.ts';
 import { TestBundles } from '../support/bundles.ts';
 
@@ -135,9 +136,14 @@ const visitors: fc.Arbitrary<Visitor> = fc.record({
   recentIds: fc.array(fc.stringMatching(/^[A-Za-z0-9_-]{11}$/), { maxLength: 4 }),
   failures: fc.array(fc.nat(), { maxLength: 3 }),
   counts,
-  traits: map(json),
+  traits: map(json).map(TraitStates.of),
   session: fc.option(
-    fc.record({ number: small, startedAt: time, campaign: fc.option(fc.string()), traits: map(json) }),
+    fc.record({
+      number: small,
+      startedAt: time,
+      campaign: fc.option(fc.string()),
+      traits: map(json).map(TraitStates.of),
+    }),
   ),
   slots: map(fc.record({ version: small, candidates: fc.array(candidate, { maxLength: 3 }) })),
   timers: fc.array(timer, { maxLength: 4 }),
@@ -170,8 +176,8 @@ describe('the stored form of a visitor', () => {
       now: 1_000_000,
       lastAppend: 1_000_003,
       counts: { folded: 3, duplicate: 1, sessions: 1 },
-      traits: { visitor_product_views: 2, cart: [2, [['p', 1, 990]], 7], own: 'x', '~odd': 1 },
-      session: { number: 1, startedAt: 999_950, campaign: 'spring', traits: { session_page_views: 1 } },
+      traits: TraitStates.of({ visitor_product_views: 2, cart: [2, [['p', 1, 990]], 7], own: 'x', '~odd': 1 }),
+      session: { number: 1, startedAt: 999_950, campaign: 'spring', traits: TraitStates.of({ session_page_views: 1 }) },
       sources: [{ id: 's', next: 4, missing: [2], floor: 0, skipped: [], held: [] }],
       recentIds: ['CNyCB7V75bk'],
       failures: [],
@@ -221,7 +227,7 @@ describe('the stored form of a visitor', () => {
     }));
     const visitor: Visitor = {
       ...newVisitor('v', 0, 0),
-      traits: names,
+      traits: TraitStates.of(names),
       slots: { s: { version: 1, candidates } },
     };
     const text = encodeProfile(visitor) + encodeSlots(visitor);

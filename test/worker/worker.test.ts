@@ -94,7 +94,7 @@ describe('worker', () => {
     await until(async () => (await usher.store.readMeta(shard))?.position === (await usher.log.bounds(shard)).end);
     expect(usher.count('fenced')).toBeGreaterThan(0);
     expect((await usher.visitor('ann'))?.counts).toMatchObject({ folded: 60, duplicate: 0 });
-    expect((await usher.visitor('ann'))?.traits['product_views'] ?? 60).toBe(60);
+    expect((await usher.visitor('ann'))?.traits.get('product_views') ?? 60).toBe(60);
     await second.stop();
   });
 
