@@ -34,7 +34,9 @@ import { redisStore } from './state/redisStore.ts';
 import { sqliteStore } from './state/sqliteStore.ts';
 import type { StateStore } from './state/stateStore.ts';
 import { InputIntake, type InputReport } from './worker/inputIntake.ts';
+import type { OutputEvent } from './worker/lanes.ts';
 import { thisMachine } from './worker/machine.ts';
+import type { CopiesLost } from './worker/outputWriters.ts';
 import { type PublishEvent, Publisher } from './worker/publisher.ts';
 import { type ShardEvent, workerLimits } from './worker/shard.ts';
 import { Worker } from './worker/worker.ts';
@@ -263,7 +265,7 @@ async function startWork(parts: Parts, own: RightPlaybook): Promise<Work> {
   const worker = new Worker({
     log,
     store,
-    ...(outputs === undefined ? {} : { outputs }),
+    ...(outputs === undefined ? {} : { outputs: { outputs, copiedTypes: config.outputEvents } }),
     bundles,
     fold: {
       ...defaultFoldSettings,
@@ -447,15 +449,28 @@ function reportShard(logger: Logger, metrics: Metrics, shard: number, event: Sha
   else if (event.what === 'fenced') logger.warn({ shard }, 'another process took the shard');
   else if (event.what === 'retrying')
     logger.warn({ shard, err: event.error, afterMs: Math.round(event.afterMs) }, 'shard tries again');
-  else if (event.what === 'outputsWritten') metrics.outputsWritten(shard, event);
-  else if (event.what === 'outboxFull')
+  else if (event.what === 'stopped')
+    logger.error({ shard, code: event.error.code, help: event.error.help }, event.error.message);
+  else reportOutputs(logger, metrics, shard, event);
+}
+
+function reportOutputs(logger: Logger, metrics: Metrics, shard: number, event: OutputEvent | CopiesLost): void {
+  if (event.what === 'copiesLost') {
+    logger.error(
+      { shard, from: event.from, to: event.to },
+      'records left the log before they were copied to their topics',
+    );
+    return;
+  }
+  metrics.outputsWaiting(shard, event.queue, event.waiting);
+  if (event.what === 'outputsWritten') metrics.outputsWritten(event.topic, event.entries);
+  else if (event.what === 'outputsFull')
     logger.warn({ shard, waiting: event.waiting }, 'the shard waits for topics to take its outputs');
-  else if (event.what === 'outputFailing')
+  else
     logger.warn(
       { shard, topic: event.topic, err: event.error, afterMs: Math.round(event.afterMs) },
       'an output is written again',
     );
-  else logger.error({ shard, code: event.error.code, help: event.error.help }, event.error.message);
 }
 
 function reportPublishing(logger: Logger, event: PublishEvent): void {

@@ -173,6 +173,12 @@ export const settings = {
     default: ['decisions', 'failed'] as ('decisions' | 'failed')[],
     help: 'What a cluster tells other systems, besides events: each is a topic NAMESPACE.NAME, with a schema under schema/outputs. `none`: nothing.',
   }),
+  outputEvents: setting({
+    env: 'USHER_OUTPUT_EVENTS',
+    schema: listOrNone.pipe(z.array(z.string().regex(/^(\*|[A-Za-z0-9_-]{1,100})$/, 'expected types of events, or *'))),
+    default: ['*'],
+    help: 'Types of events that a cluster copies from the log to topics of their own, NAMESPACE.events.TYPE; * for all, `none` for none.',
+  }),
   outputPartitions: setting({
     env: 'USHER_OUTPUT_PARTITIONS',
     schema: whole(1, 1024),

@@ -14,6 +14,10 @@ export interface ShardMeta {
   readonly position: number;
   /** How many outputs of the record at `position` were written by partial commits (9.1); 0 between records. */
   readonly outputs: number;
+  /** Records below are in the topics of their types, as far as these exist (1.4). */
+  readonly copied: number;
+  /** Commits so far: tells apart two of the same position, which partial ones have. */
+  readonly commits: number;
   /** T: the largest stamp folded (3.1). */
   readonly appendTime: number;
   /** Null before the first activation. */

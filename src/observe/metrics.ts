@@ -23,11 +23,10 @@ export interface Metrics {
   }): void;
   /** A shard came to this process, turned out to be another's, or is tried again after an error. */
   readonly shardHeld: (what: 'owned' | 'fenced' | 'retrying') => void;
-  /** Entries of a shard that a topic for other systems has taken, and those that still wait for theirs. */
-  outputsWritten(
-    shard: number,
-    event: { readonly topic: string; readonly entries: number; readonly waiting: number },
-  ): void;
+  /** Entries that a topic for other systems has taken. */
+  outputsWritten(topic: string, entries: number): void;
+  /** Entries of a shard that wait for their topics. */
+  outputsWaiting(shard: number, queue: string, entries: number): void;
   /** Asked for when the metrics are read: records of each shard that wait to be folded. */
   readLag(read: () => ReadonlyMap<number, number>): void;
   /** Asked for when the metrics are read: records that wait for the log. */
@@ -152,10 +151,10 @@ export function createMetrics(): Metrics {
     labelNames: ['topic'],
     registers,
   });
-  const outboxEntries = new Gauge({
-    name: 'usher_outbox_entries',
-    help: 'Entries of the outbox that wait for their topics; the shard folds no more above workerLimits.outboxEntries.',
-    labelNames: ['shard'],
+  const waiting = new Gauge({
+    name: 'usher_outputs_waiting',
+    help: 'Entries that wait for topics for other systems; above a limit their shard folds no more.',
+    labelNames: ['shard', 'queue'],
     registers,
   });
   let lag = (): ReadonlyMap<number, number> => new Map();
@@ -221,10 +220,8 @@ export function createMetrics(): Metrics {
       for (const what of counted) fold.inc({ what }, Math.max(0, meta.counters[what] - before[what]));
     },
     shardHeld: countBy(held, 'what'),
-    outputsWritten(shard, { topic, entries, waiting }) {
-      outputs.inc({ topic }, entries);
-      outboxEntries.set({ shard }, waiting);
-    },
+    outputsWritten: (topic, entries) => outputs.inc({ topic }, entries),
+    outputsWaiting: (shard, queue, entries) => waiting.set({ shard, queue }, entries),
     readLag(read) {
       lag = read;
     },

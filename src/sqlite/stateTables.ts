@@ -62,6 +62,8 @@ export class StateTables {
             commit: request.commit,
             position: 0,
             outputs: 0,
+            copied: 0,
+            commits: 0,
             appendTime: 0,
             active: null,
             lastId: null,

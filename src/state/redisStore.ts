@@ -250,6 +250,8 @@ function newShard(shard: number, shards: number, owner: string, commit: string):
     commit,
     position: 0,
     outputs: 0,
+    copied: 0,
+    commits: 0,
     appendTime: 0,
     active: null,
     lastId: null,

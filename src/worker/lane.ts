@@ -12,8 +12,8 @@ export interface LaneOptions<Id> {
   readonly limits: LaneLimits;
   readonly machine: Machine;
   readonly signal: AbortSignal;
-  /** The topic has these entries, which were written last. If it rejects it is called again; the lane waits. */
-  readonly written: (ids: readonly Id[]) => Promise<void>;
+  /** The topic has these entries. If it rejects it is called again; the lane waits. */
+  readonly written: (entries: readonly Sending<Id>[]) => Promise<void>;
   readonly failing: (error: Error, afterMs: number) => void;
 }
 
@@ -33,7 +33,10 @@ export class Lane<Id> {
   readonly #options: LaneOptions<Id>;
   readonly #running: Promise<void>;
   readonly #queue: Sending<Id>[] = [];
+  #added = 0;
+  #done = 0;
   #wake: (() => void) | null = null;
+  #flushing: { readonly upTo: number; readonly resolve: () => void; readonly reject: (why: Error) => void }[] = [];
 
   constructor(options: LaneOptions<Id>) {
     this.#options = options;
@@ -42,8 +45,18 @@ export class Lane<Id> {
   }
 
   add(entry: Sending<Id>): void {
+    this.#added++;
     this.#queue.push(entry);
     this.#wake?.();
+  }
+
+  /** Resolves when all that was added before the call is written; rejects when the lane ends before. */
+  async flushed(): Promise<void> {
+    if (this.#done >= this.#added) return;
+    const upTo = this.#added;
+    const { signal, topic } = this.#options;
+    if (signal.aborted) throw new Error(`the lane of ${topic} has ended`);
+    await new Promise<void>((resolve, reject) => this.#flushing.push({ upTo, resolve, reject }));
   }
 
   /** Resolves when the lane has ended, which it does when its signal aborts: after the write in flight. */
@@ -63,9 +76,12 @@ export class Lane<Id> {
         continue;
       }
       const isWritten = await this.#untilDone(() => outputs.write(topic, batch));
-      // What was written right before the end may still be noted; if it cannot be, it is written again.
-      if (isWritten) await this.#untilDone(() => written(batch.map(({ id }) => id)));
+      // What was written right before the end may still be noted; if it cannot be, it is written again by whoever comes next.
+      if (!isWritten || !(await this.#untilDone(() => written(batch)))) break;
+      this.#done += batch.length;
+      while (this.#flushing[0] !== undefined && this.#flushing[0].upTo <= this.#done) this.#flushing.shift()!.resolve();
     }
+    for (const { reject } of this.#flushing.splice(0)) reject(new Error(`the lane of ${topic} has ended`));
   }
 
   #next(): readonly Sending<Id>[] {

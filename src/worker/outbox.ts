@@ -1,11 +1,12 @@
 import type { Outputs } from '../log/outputs.ts';
 import type { OutboxEntry } from '../model/commit.ts';
 import type { StateStore } from '../state/stateStore.ts';
-import { Lane, type LaneLimits } from './lane.ts';
+import type { LaneLimits } from './lane.ts';
+import { Lanes, type OutputEvent } from './lanes.ts';
 import type { Machine } from './machine.ts';
 
 export interface OutboxLimits extends LaneLimits {
-  /** Entries of a shard that wait for their topics, and UTF-16 units of them; above either the shard folds no more. */
+  /** Entries of a shard's outbox that wait for their topics, and UTF-16 units of them; above either the shard folds no more. */
   readonly outboxEntries: number;
   readonly outboxSize: number;
 }
@@ -19,14 +20,8 @@ export interface OutboxOptions {
   readonly machine: Machine;
   /** Ends the outbox; what waits stays in the store, and the next owner reads it there. */
   readonly signal: AbortSignal;
-  readonly report: (event: OutboxEvent) => void;
+  readonly report: (event: OutputEvent) => void;
 }
-
-export type OutboxEvent =
-  | { readonly what: 'outputsWritten'; readonly topic: string; readonly entries: number; readonly waiting: number }
-  | { readonly what: 'outputFailing'; readonly topic: string; readonly error: Error; readonly afterMs: number }
-  /** The shard waits until topics have taken more. */
-  | { readonly what: 'outboxFull'; readonly waiting: number };
 
 const readAtOnce = 500;
 
@@ -36,13 +31,7 @@ const readAtOnce = 500;
  * hand: repeats too, because all that it was ever given was committed.
  */
 export class Outbox {
-  readonly #options: OutboxOptions;
-  readonly #lanes = new Map<string, Lane<OutboxEntry>>();
-  readonly #ended = new AbortController();
-  readonly #signal: AbortSignal;
-  #waiting = 0;
-  #size = 0;
-  #roomy: (() => void) | null = null;
+  readonly #lanes: Lanes<string>;
 
   /** Begins with what stands in the store: what former owners committed and did not deliver. */
   static async open(options: OutboxOptions): Promise<Outbox> {
@@ -61,78 +50,36 @@ export class Outbox {
     }
   }
 
-  private constructor(options: OutboxOptions) {
-    this.#options = options;
-    this.#signal = AbortSignal.any([options.signal, this.#ended.signal]);
-    this.#signal.addEventListener('abort', () => this.#roomy?.(), { once: true });
-  }
-
-  /** Entries that wait for their topics or their removal. */
-  get waiting(): number {
-    return this.#waiting;
+  private constructor({ shard, owner, store, ...options }: OutboxOptions) {
+    const { outboxEntries: entries, outboxSize: size } = options.limits;
+    this.#lanes = new Lanes({
+      ...options,
+      queue: 'outbox',
+      most: { entries, size },
+      written: async (_topic, ids) => {
+        // If another owner has the shard, it reads them in the store and writes them again.
+        if (!(await store.drained(shard, owner, ids))) this.#lanes.abort();
+      },
+    });
   }
 
   /** What a commit has just put into the store. */
   add(entries: readonly OutboxEntry[]): void {
-    for (const entry of entries) {
-      this.#waiting++;
-      this.#size += entry.value.length;
-      this.#laneOf(entry.topic).add({ id: entry, key: entry.key, value: entry.value });
-    }
+    for (const { topic, id, key, value } of entries) this.#lanes.add(topic, { id, key, value });
   }
 
   /** Resolves when the shard may fold on, or the outbox has ended. */
-  async room(): Promise<void> {
-    if (!this.#isFull) return;
-    this.#options.report({ what: 'outboxFull', waiting: this.#waiting });
-    while (this.#isFull && !this.#signal.aborted) {
-      await new Promise<void>((resolve) => {
-        this.#roomy = resolve;
-      });
-    }
-    this.#roomy = null;
+  room(): Promise<void> {
+    return this.#lanes.room();
+  }
+
+  /** Resolves when all that was added before the call is in its topics; rejects when the outbox ends before. */
+  flushed(): Promise<void> {
+    return this.#lanes.flushed();
   }
 
   /** Writes no more; resolves after what is in flight. */
-  async end(): Promise<void> {
-    this.#ended.abort();
-    await Promise.all([...this.#lanes.values()].map((lane) => lane.ended()));
-  }
-
-  get #isFull(): boolean {
-    const { outboxEntries, outboxSize } = this.#options.limits;
-    return this.#waiting > outboxEntries || this.#size > outboxSize;
-  }
-
-  #laneOf(topic: string): Lane<OutboxEntry> {
-    let lane = this.#lanes.get(topic);
-    if (lane === undefined) {
-      const { outputs, limits, machine, report } = this.#options;
-      lane = new Lane({
-        topic,
-        outputs,
-        limits,
-        machine,
-        signal: this.#signal,
-        written: (entries) => this.#written(topic, entries),
-        failing: (error, afterMs) => report({ what: 'outputFailing', topic, error, afterMs }),
-      });
-      this.#lanes.set(topic, lane);
-    }
-    return lane;
-  }
-
-  async #written(topic: string, entries: readonly OutboxEntry[]): Promise<void> {
-    const { store, shard, owner, report } = this.#options;
-    const ids = entries.map(({ id }) => id);
-    if (!(await store.drained(shard, owner, ids))) {
-      // Another owner has the shard: it reads and writes them again.
-      this.#ended.abort();
-      return;
-    }
-    this.#waiting -= entries.length;
-    for (const { value } of entries) this.#size -= value.length;
-    report({ what: 'outputsWritten', topic, entries: entries.length, waiting: this.#waiting });
-    if (!this.#isFull) this.#roomy?.();
+  end(): Promise<void> {
+    return this.#lanes.end();
   }
 }

@@ -3,7 +3,6 @@ import { foldRecord } from '../fold/fold.ts';
 import { type ReadRecord, readRecord } from '../fold/record.ts';
 import { type FoldSettings, ShardWork } from '../fold/work.ts';
 import type { EventLog, ShardFeed } from '../log/eventLog.ts';
-import type { Outputs } from '../log/outputs.ts';
 import { decodeVisitor, encodeProfile, encodeSlots, historicDueOf, wakeAtOf } from '../model/codec.ts';
 import type { Commit, VisitorWrite } from '../model/commit.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
@@ -11,14 +10,15 @@ import type { Visitor } from '../model/visitor.ts';
 import type { Bundles } from '../playbook/bundles.ts';
 import type { StateStore, Wakeup } from '../state/stateStore.ts';
 import { CommitSize } from './commitSize.ts';
+import type { OutputEvent } from './lanes.ts';
 import type { Machine } from './machine.ts';
-import { Outbox, type OutboxEvent, type OutboxLimits } from './outbox.ts';
+import { type CopiesLost, type OutputLimits, type OutputServices, OutputWriters } from './outputWriters.ts';
 
 export interface ShardServices {
   readonly log: EventLog;
   readonly store: StateStore;
-  /** Where the fold's outputs go; absent: nowhere, and `fold.outputs` names none. */
-  readonly outputs?: Outputs;
+  /** Where outputs go; absent: nowhere, and `fold.outputs` names none. */
+  readonly outputs?: OutputServices;
   readonly bundles: Bundles;
   readonly fold: FoldSettings;
   readonly limits: WorkerLimits;
@@ -26,7 +26,7 @@ export interface ShardServices {
   readonly report: (shard: number, event: ShardEvent) => void;
 }
 
-export interface WorkerLimits extends OutboxLimits {
+export interface WorkerLimits extends OutputLimits {
   /** Records taken from the log at once. */
   readonly batchRecords: number;
   readonly batchBytes: number;
@@ -50,6 +50,8 @@ export const workerLimits: WorkerLimits = {
   outputBatchSize: 400_000,
   outboxEntries: 10_000,
   outboxSize: 16_000_000,
+  copiedRecords: 4_096,
+  copiedSize: 8_000_000,
 };
 
 export type ShardEvent =
@@ -64,7 +66,8 @@ export type ShardEvent =
   | { readonly what: 'fenced' }
   | { readonly what: 'retrying'; readonly error: Error; readonly afterMs: number }
   | { readonly what: 'stopped'; readonly error: UsherError }
-  | OutboxEvent;
+  | OutputEvent
+  | CopiesLost;
 
 /** Reasons that no retry mends: the shard stands still and says so until someone acts. */
 const finalCodes = new Set([
@@ -118,7 +121,7 @@ class ShardLoop {
   readonly #feed: ShardFeed;
   readonly #services: ShardServices;
   readonly #work: ShardWork;
-  #outbox: Outbox | null = null;
+  readonly #writers: OutputWriters | null;
   #meta: ShardMeta;
   #takenAt = 0;
   readonly #size: CommitSize;
@@ -132,19 +135,33 @@ class ShardLoop {
     );
     await checkLog(feed.shard, meta, services.log);
     if (meta.active !== null) await services.bundles.load(meta.active.playbook, meta.active.catalog);
-    await feed.open(meta.position);
+    const writers = await openWriters(feed, services, meta);
+    try {
+      return await ShardLoop.#open(feed, services, meta, writers);
+    } catch (error) {
+      await writers?.end();
+      throw error;
+    }
+  }
+
+  static async #open(
+    feed: ShardFeed,
+    services: ShardServices,
+    meta: ShardMeta,
+    writers: OutputWriters | null,
+  ): Promise<ShardLoop> {
+    await feed.open(writers?.readFrom(meta) ?? meta.position);
     // Also a shard that stays idle must be trimmed.
     feed.folded(meta.position);
     services.report(feed.shard, { what: 'owned', meta });
-    const loop = new ShardLoop(feed, services, meta);
-    loop.#outbox = await openOutbox(feed, services, meta);
-    return loop;
+    return new ShardLoop(feed, services, meta, writers);
   }
 
-  private constructor(feed: ShardFeed, services: ShardServices, meta: ShardMeta) {
+  private constructor(feed: ShardFeed, services: ShardServices, meta: ShardMeta, writers: OutputWriters | null) {
     this.#feed = feed;
     this.#services = services;
     this.#meta = meta;
+    this.#writers = writers;
     this.#size = new CommitSize(2 * services.limits.cachedVisitors);
     this.#work = new ShardWork({
       meta,
@@ -157,7 +174,7 @@ class ShardLoop {
   /** Folds and commits what the log has; waits for it, or for the next timer, when it has nothing. */
   async step(): Promise<void> {
     const { limits, machine } = this.#services;
-    await this.#outbox?.room();
+    await this.#writers?.room();
     const wakeAt = await this.#services.store.nextWakeup(this.#feed.shard);
     const dueIn = wakeAt === null ? Number.POSITIVE_INFINITY : Math.max(wakeAt, this.#tickNotBefore) - machine.now();
     const records = await this.#feed.take(
@@ -167,10 +184,16 @@ class ShardLoop {
     if (this.#feed.signal.aborted) return;
     if (records.length === 0) {
       const isDue = wakeAt !== null && machine.now() >= Math.max(wakeAt, this.#tickNotBefore);
-      return isDue ? this.#tick(wakeAt) : this.#checkState();
+      if (isDue) return this.#tick(wakeAt);
+      // What was acknowledged since the last commit need not be copied again.
+      if (this.#copiedTo > this.#meta.copied) return this.#commit();
+      return this.#checkState();
     }
     this.#takenAt = machine.now();
-    const reads = records.map(readRecord);
+    const taken = records.map(readRecord);
+    this.#writers?.taken(taken);
+    const reads = taken.filter((read) => read.log.offset >= this.#meta.position);
+    if (reads.length === 0) return;
     for (const part of partsOf(reads)) {
       // An activation can stop the shard; what came before it must stand by then.
       if (part[0]!.record?.kind === 'activate') await this.#commit();
@@ -192,7 +215,11 @@ class ShardLoop {
 
   /** What is on its way to other systems stays in the store, for whoever owns next. */
   async end(): Promise<void> {
-    await this.#outbox?.end();
+    await this.#writers?.end();
+  }
+
+  get #copiedTo(): number {
+    return this.#writers?.copiedTo(this.#work.position) ?? this.#work.position;
   }
 
   /** Asks the log for its time (semantics 3.6). Should the log's clock be behind ours, the next tick waits for the difference. */
@@ -270,7 +297,13 @@ class ShardLoop {
     for (const { visitor, profile, slots } of visitors) {
       this.#size.stored(visitor, (profile?.length ?? 0) + (slots?.length ?? 0));
     }
-    const meta: ShardMeta = { ...this.#meta, ...changes.meta, commit: machine.randomId() };
+    const meta: ShardMeta = {
+      ...this.#meta,
+      ...changes.meta,
+      copied: this.#copiedTo,
+      commits: this.#meta.commits + 1,
+      commit: machine.randomId(),
+    };
     const commit: Commit = {
       meta,
       previous: this.#meta.commit,
@@ -296,7 +329,7 @@ class ShardLoop {
     };
     await this.#write(commit);
     this.#meta = meta;
-    this.#outbox?.add(changes.outbox);
+    this.#writers?.committed(changes.outbox);
     this.#size.committed();
     const doneAt = machine.now();
     report(meta.shard, {
@@ -326,14 +359,14 @@ class ShardLoop {
   }
 }
 
-async function openOutbox(feed: ShardFeed, services: ShardServices, meta: ShardMeta): Promise<Outbox | null> {
-  const { store, outputs, limits, machine, report } = services;
+async function openWriters(feed: ShardFeed, services: ShardServices, meta: ShardMeta): Promise<OutputWriters | null> {
+  const { outputs, log, store, limits, machine, report } = services;
   if (outputs === undefined) return null;
-  return Outbox.open({
-    shard: feed.shard,
-    owner: meta.owner,
+  return OutputWriters.open({
+    meta,
+    services: outputs,
+    log,
     store,
-    outputs,
     limits,
     machine,
     signal: feed.signal,

@@ -17,6 +17,8 @@ const meta: ShardMeta = {
   commit: 'c',
   position: 0,
   outputs: 0,
+  copied: 0,
+  commits: 0,
   appendTime: 0,
   active: null,
   lastId: null,

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { expect } from 'vitest';
+import { readRecord } from '../../src/fold/record.ts';
 import { defaultFoldSettings, type FoldSettings } from '../../src/fold/work.ts';
 import { kafkaClient } from '../../src/kafka/client.ts';
 import { Link } from '../../src/kafka/link.ts';
+import type { EventLog } from '../../src/log/eventLog.ts';
 import { openKafkaLog } from '../../src/log/kafkaLog.ts';
 import { kafkaOutputs } from '../../src/log/kafkaOutputs.ts';
 import type { Outputs } from '../../src/log/outputs.ts';
@@ -72,12 +75,15 @@ export async function openCluster(server: RedisServer, address: string) {
     store,
     redis,
     namespace,
+    /** The log of a shard, from its beginning. */
+    records: (shard: number) => readLog(log, shard),
     append,
     async startWorker(
       with_: {
         readonly outputs?: (outputs: Outputs) => Outputs;
         readonly store?: (store: StateStore) => StateStore;
         readonly limits?: Partial<WorkerLimits>;
+        readonly copiedTypes?: readonly string[];
       } = {},
     ): Promise<TestWorker> {
       const own = await openKafkaLog(options);
@@ -89,7 +95,7 @@ export async function openCluster(server: RedisServer, address: string) {
       const worker = new Worker({
         log: own,
         store: with_.store?.(state) ?? state,
-        outputs: with_.outputs?.(outputs) ?? outputs,
+        outputs: { outputs: with_.outputs?.(outputs) ?? outputs, copiedTypes: with_.copiedTypes ?? [] },
         bundles: new Bundles((hash) => state.readBundle(hash)),
         fold,
         limits: { ...workerLimits, ...with_.limits },
@@ -132,7 +138,7 @@ export async function openCluster(server: RedisServer, address: string) {
   };
 }
 
-async function readLog(log: Cluster['log'], shard: number): Promise<LogRecord[]> {
+async function readLog(log: EventLog, shard: number): Promise<LogRecord[]> {
   const { low, end } = await log.bounds(shard);
   const records: LogRecord[] = [];
   for (let offset = low; offset < end; offset++) records.push((await log.readAt(shard, offset))!);
@@ -187,4 +193,33 @@ export function shopping(seed: number, count: number): { shard: number; key: str
     if (random() < 0.05) records.push({ shard, key: null, value: '{"v":1,"kind":"event","id":"?"}' });
   }
   return records;
+}
+
+/** Each type's topic has what the log has of it, and, repeats apart, in the log's order for every visitor. @returns what it has */
+export async function copiesAsAppended(cluster: Cluster): Promise<ReadonlyMap<string, readonly Written[]>> {
+  const appended: { type: string; key: string; copy: object }[] = [];
+  for (let shard = 0; shard < shards; shard++) {
+    for (const { offset, stamp, value } of await cluster.records(shard)) {
+      const { record } = readRecord({ shard, offset, stamp, key: null, value });
+      if (record?.kind !== 'event' || !/^\w+$/.test(record.type)) continue;
+      const headers = { position: `${shard}:${offset}`, appendTime: String(stamp) };
+      appended.push({ type: record.type, key: record.visitor, copy: { value, headers } });
+    }
+  }
+  const topics = new Map<string, readonly Written[]>();
+  for (const [type, expected] of Map.groupBy(appended, (one) => one.type)) {
+    const written = await cluster.read(`events.${type}`);
+    const firsts = new Map(written.toReversed().map((one) => [one.headers['position'], one]));
+    const inOrder = written.filter((one) => firsts.get(one.headers['position']) === one);
+    const ofKeys = (entries: readonly { readonly key: string; readonly copy: object }[]) =>
+      Object.fromEntries(
+        [...Map.groupBy(entries, ({ key }) => key)]
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([key, of]) => [key, of.map(({ copy }) => copy)]),
+      );
+    const copies = inOrder.map(({ key, value, headers }) => ({ key, copy: { value, headers } }));
+    expect(ofKeys(copies)).toEqual(ofKeys(expected));
+    topics.set(type, written);
+  }
+  return topics;
 }

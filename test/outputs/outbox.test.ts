@@ -106,7 +106,7 @@ describe.skipIf(reason !== null)(reason === null ? 'decisions and failed events'
     const limits = { batchRecords: 10, outboxEntries: 20 };
     const worker = await cluster.startWorker({ outputs: shut, limits });
     await cluster.append(shopping(5, 400));
-    await until('both shards wait', () => new Set(of(worker, 'outboxFull').map(({ shard }) => shard)).size === shards);
+    await until('both shards wait', () => new Set(of(worker, 'outputsFull').map(({ shard }) => shard)).size === shards);
     // The other topic is not held up by it.
     await until('failed events are written', () =>
       of(worker, 'outputsWritten').some(({ topic }) => topic === 'failed'),

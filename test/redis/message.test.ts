@@ -9,7 +9,19 @@ import { commitAfter, write } from '../contract/commits.ts';
 import { redisSettings } from '../contract/redisSubjects.ts';
 
 const meta: ShardMeta = {
-  ...{ shard: 0, shards: 1, owner: 'o', epoch: 1, lineage: 'l', commit: 'c', position: 0, outputs: 0, appendTime: 0 },
+  ...{
+    shard: 0,
+    shards: 1,
+    owner: 'o',
+    epoch: 1,
+    lineage: 'l',
+    commit: 'c',
+    position: 0,
+    outputs: 0,
+    copied: 0,
+    commits: 0,
+    appendTime: 0,
+  },
   ...{ active: null, lastId: null, counters: noCounts },
 };
 const redis = { limits: redisLimits, settings: redisSettings('redis://none') };

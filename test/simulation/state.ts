@@ -69,6 +69,8 @@ export class SimulatedState {
             commit,
             position: 0,
             outputs: 0,
+            copied: 0,
+            commits: 0,
             appendTime: 0,
             active: null,
             lastId: null,

@@ -80,6 +80,8 @@ export class FoldShard {
       commit: 'c',
       position: 0,
       outputs: 0,
+      copied: 0,
+      commits: 0,
       appendTime: 0,
       active: null,
       lastId: null,

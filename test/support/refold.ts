@@ -26,7 +26,7 @@ export interface Refolded {
 
 /**
  * Folds the log of a data folder again into empty states, with batches cut by `cuts`. States are lines of canonical JSON,
- * one a visitor, a failed event, an output or a shard's meta, without what names the run: owner, epoch, commit and lineage.
+ * one a visitor, a failed event, an output or a shard's meta, without what names the run: owner, epoch, commits and lineage.
  */
 export async function refold(
   folder: string,
@@ -89,7 +89,7 @@ async function stateOf(store: StateStore, shards: number): Promise<string[]> {
   for (let shard = 0; shard < shards; shard++) {
     const meta = await store.readMeta(shard);
     if (meta === null) throw new Error(`shard ${shard} has no state`);
-    const { owner: _owner, epoch: _epoch, commit: _commit, lineage: _lineage, ...folded } = meta;
+    const { owner: _owner, commits: _commits, epoch: _epoch, commit: _commit, lineage: _lineage, ...folded } = meta;
     line(`shard ${shard}`, folded);
     for (let after: string | null = null; ; ) {
       const page = await store.listVisitors(shard, after, 500);
