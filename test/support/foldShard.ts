@@ -50,14 +50,14 @@ export class FoldShard {
   readonly activity: Activity[] = [];
   commits = 0;
   meta: ShardMeta;
-  readonly #bundles: TestBundles;
+  readonly #bundles: Pick<TestBundles, 'get'>;
   readonly #cut: Cut;
   readonly #settings: FoldSettings;
   readonly #committed: () => void;
   #work: ShardWork;
 
   constructor(
-    bundles: TestBundles,
+    bundles: Pick<TestBundles, 'get'>,
     options: {
       cut?: Cut;
       shard?: number;
