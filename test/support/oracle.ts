@@ -69,16 +69,18 @@ export interface Comparison {
   readonly mismatches: number;
   /** The first of them in words; null: there is none. */
   readonly first: string | null;
+  /** Records of the log that the store has not folded yet, which a store that has lost its end would have too. */
+  readonly behind: number;
 }
 
 /**
  * Compares what a store holds with what the oracle makes of the same log, as far as the store has folded it; bundles are read from
- * the store. `behind`: records of the dump that it has not folded yet, which a store that has lost its end would have too.
+ * the store.
  */
 export async function compareWithOracle(
   store: StateStore,
   log: Omit<OracleLog, 'bundles' | 'ends'>,
-): Promise<Comparison & { readonly behind: number }> {
+): Promise<Comparison> {
   const ours = await readParts(store, log.shards);
   const ends = Object.fromEntries(ours.flatMap((part) => ('meta' in part ? [[part.shard, part.meta.position]] : [])));
   const { bundles, behind } = await lookThrough(log.dump, ends, (hash) => store.readBundle(hash));
@@ -86,7 +88,7 @@ export async function compareWithOracle(
 }
 
 /** @param ours what Usher's fold made, @param theirs what the oracle made of the same log */
-export function compareParts(ours: readonly FoldedPart[], theirs: readonly FoldedPart[]): Comparison {
+export function compareParts(ours: readonly FoldedPart[], theirs: readonly FoldedPart[]): Omit<Comparison, 'behind'> {
   const [usher, oracle] = [bySubject(ours), bySubject(theirs)];
   const differing = [...new Set([...usher.keys(), ...oracle.keys()])]
     .sort()

@@ -52,7 +52,7 @@ export function* shopHistory(options: {
       }),
     ],
     [2, () => ({ type: 'checkout_started', properties: {} })],
-    [3, ordered],
+    [3, order],
     [2, () => ({ type: pick(['slot_shown', 'slot_clicked']), properties: { slot: 'notice', content: 'notice_help' } })],
     [1, () => ({ type: 'element_clicked', properties: { element: 'size guide' } })],
     [
@@ -68,7 +68,7 @@ export function* shopHistory(options: {
     const query = pick(['Tent for two', 'COFFEE', 'nothing like it', 'ä'.repeat(190), 'a "quoted" word']);
     return { type: 'search_performed', properties: { query, ...(chance(0.5) ? { results: whole(3) } : {}) } };
   }
-  function ordered() {
+  function order() {
     const lines = Array.from({ length: 1 + whole(3) }, () => ({
       productId: product(),
       quantity: quantity(),
@@ -91,6 +91,8 @@ export function* shopHistory(options: {
 
   let now = options.startMs;
   const numbers = new Map<string, number>();
+  /** When each visitor's last order happened: an add of the same moment was in it. */
+  const ordered = new Map<string, number>();
   const delayed: HistoryStep[] = [];
 
   function event(visitor: string): { [member: string]: unknown } {
@@ -104,7 +106,9 @@ export function* shopHistory(options: {
     };
     const isImported = visitor.startsWith('u:old') && chance(0.97);
     if (isImported) Object.assign(made, { at: now - 200 * day + whole(40) * hour + whole(minute), imported: true });
+    else if (made['type'] === 'cart_item_added' && chance(0.2)) made['at'] = ordered.get(visitor) ?? now;
     else if (chance(0.4)) made['at'] = Math.max(0, now - pick([0, 5, 700, 40 * minute, 30 * hour, -20]));
+    if (made['type'] === 'order_completed') ordered.set(visitor, (made['at'] as number | undefined) ?? now);
     if (isImported || chance(0.85)) {
       const source = isImported ? 'file' : pick(['tab', 'tab', 'tab', 'phone', `${whole(9)}`]);
       const key = `${visitor} ${source}`;
@@ -149,7 +153,9 @@ export function* shopHistory(options: {
   for (let n = 0; n < options.records; n++) {
     const afterMs = chance(0.7) ? whole(30) : pick([50, 51, whole(20_000), whole(20_000), 4 * minute, 31 * minute]);
     now += afterMs;
-    const visitor = `${chance(0.15) ? 'u:old' : 'dev:ünï'}${whole(options.visitors)}`;
+    // One of them does more than the others.
+    const who = chance(0.1) ? 0 : whole(options.visitors);
+    const visitor = `${chance(0.15) ? 'u:old' : 'dev:ünï'}${who}`;
     const what = random();
     if (what < 0.9) {
       const made = event(visitor);
