@@ -1,6 +1,5 @@
 import DataLoader from 'dataloader';
 import { UsherError } from '../errors.ts';
-import { shardOf } from '../model/shard.ts';
 import type { SlotsRead } from '../state/stateStore.ts';
 import { deviceOf } from './device.ts';
 import type { Outcome, Sender } from './intake.ts';
@@ -64,16 +63,13 @@ export class RequestContext {
     return { identity: this.identity(), device: deviceOf(this.userAgent), receivedAt: this.receivedAt, sentAt };
   }
 
-  /** Slots by visitor: what several fields of one request ask for is read at once, and once. */
+  /** Slots by visitor: what several fields of one request ask for is read once. */
   get loader(): DataLoader<string, SlotsRead> {
-    const { store, log } = this.services;
-    this.#loader ??= new DataLoader(
-      (visitors) =>
-        store.readSlots(visitors.map((visitor) => ({ shard: shardOf(visitor, log.shards), visitor }))) as Promise<
-          SlotsRead[]
-        >,
-      { maxBatchSize: 100 },
-    );
+    const { reads } = this.services;
+    this.#loader ??= new DataLoader((visitors) => Promise.all(visitors.map((visitor) => reads.load(visitor))), {
+      // What is read together is gathered by `reads`, over all requests.
+      batch: false,
+    });
     return this.#loader;
   }
 }

@@ -11,10 +11,13 @@ import {
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { limits } from './limits.ts';
+import { compileSlotOperation, type SlotOperation } from './slotOperation.ts';
 
 /** A document that may be executed against the schema. */
 export interface CheckedDocument {
   readonly document: DocumentNode;
+  /** null: there is no shorter way than executing it. */
+  readonly slots: SlotOperation | null;
 }
 
 /** Parses and validates each text once. One a schema: a new playbook means a new one. */
@@ -52,7 +55,7 @@ export class Documents {
     if (large !== null) return { errors: [large] };
     const errors = validate(this.#schema, document);
     if (errors.length > 0) return { errors: errors.map((error) => coded(error, 'BAD_REQUEST')) };
-    return { document };
+    return { document, slots: compileSlotOperation(document) };
   }
 }
 

@@ -54,7 +54,11 @@ export async function answerFast(
   const text = JSON.stringify(
     result.errors === undefined ? result : { ...result, errors: result.errors.map(withoutHttp) },
   );
-  response.writeHead(statusOf(result, mediaType), {
+  sendFast(response, statusOf(result, mediaType), mediaType, text);
+}
+
+export function sendFast(response: ServerResponse, status: number, mediaType: MediaType, text: string): void {
+  response.writeHead(status, {
     'content-type': `${mediaType}; charset=utf-8`,
     'content-length': Buffer.byteLength(text),
   });

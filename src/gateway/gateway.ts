@@ -18,6 +18,7 @@ import { Routes } from './routes.ts';
 import type { Secrets } from './secrets.ts';
 import type { Services } from './services.ts';
 import { SlotReader } from './slotReader.ts';
+import { SlotReads } from './slotReads.ts';
 import { serveSockets } from './sockets.ts';
 import { Tokens } from './tokens.ts';
 
@@ -92,6 +93,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       onRefused: metrics.eventRefused,
     }),
     slots: new SlotReader({ config, log, hub, bundles, playbook, queue, metrics, now }),
+    reads: new SlotReads(store, log.shards),
     renewableMs: config.visitorRetentionDays * dayMs,
     closing(end) {
       streams.add(end);

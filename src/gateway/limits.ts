@@ -36,6 +36,8 @@ export const limits = {
   lagRecords: 20_000,
   /** What OVERLOADED asks callers to wait. */
   retryAfterMs: 500,
+  /** Visitors whose slots are read by one command. */
+  readVisitors: 100,
   /** Parsed and validated documents kept. */
   documents: 1_000,
   /** Verified tokens kept. */

@@ -16,14 +16,14 @@ export function publicError(error: unknown, logger: Logger): GraphQLError {
   }
   // graphql-js wraps what coercion of a variable throws in an error of its own: still the caller's fault, still worded for the caller.
   if (located !== null && (original === undefined || original === null || original instanceof GraphQLError)) {
-    const { http, code, ...rest } = located.extensions;
+    const { http, code, hint: _, retryable: __, ...rest } = located.extensions;
     const known = typeof code === 'string' && Object.hasOwn(errorCatalogue, code) ? code : 'BAD_REQUEST';
     const entry = errorCatalogue[known as keyof typeof errorCatalogue];
     return withExtensions(located, located.message, {
-      ...rest,
       code: known,
       hint: entry.help,
       retryable: entry.retryable,
+      ...rest,
       ...(http === undefined ? {} : { http }),
     });
   }

@@ -7,12 +7,13 @@ import { readBody } from './body.ts';
 import { RequestContext } from './context.ts';
 import type { Origins } from './cors.ts';
 import type { Execution } from './execution.ts';
-import { answerFast, fastRequest } from './fastLane.ts';
+import { answerFast, fastRequest, sendFast } from './fastLane.ts';
 import { type PackedPage, packGraphiql } from './graphiql.ts';
 import { limits } from './limits.ts';
 import { sendFile, sendJson, sendPacked, sendText } from './pages.ts';
 import { productsAnswer } from './products.ts';
 import type { Services } from './services.ts';
+import { slotsResponse } from './slotsLane.ts';
 import { pathOf } from './sockets.ts';
 import type { Identity } from './tokens.ts';
 import { YogaLane } from './yogaLane.ts';
@@ -98,9 +99,18 @@ export class Routes {
     const body = request.method === 'POST' ? await this.#readPost(request) : null;
     if (body === REFUSED) return sendUnsupported(response);
     const fast = body !== null && services.config.fastLane ? fastRequest(request, body, execution) : null;
+    const identifying = this.#identify(request);
+    const identity = identifying instanceof Promise ? await identifying : identifying;
+    if (fast !== null && fast.checked.slots !== null) {
+      const text = await slotsResponse(fast.checked.slots, fast.variables, identity, services);
+      if (text !== null) {
+        sendFast(response, 200, fast.mediaType, text);
+        return services.metrics.requestAnswered('slots', (services.now() - receivedAt) / 1000);
+      }
+    }
     const context = new RequestContext({
       services,
-      identity: await this.#identify(request),
+      identity,
       userAgent: request.headers['user-agent'],
       receivedAt,
       transport: 'sse',

@@ -9,6 +9,7 @@ import type { StateStore } from '../state/stateStore.ts';
 import type { AppendQueue } from './appendQueue.ts';
 import type { Intake } from './intake.ts';
 import type { SlotReader } from './slotReader.ts';
+import type { SlotReads } from './slotReads.ts';
 import type { Tokens } from './tokens.ts';
 
 /** What every request of one gateway shares. */
@@ -26,6 +27,7 @@ export interface Services {
   readonly queue: AppendQueue;
   readonly intake: Intake;
   readonly slots: SlotReader;
+  readonly reads: SlotReads;
   /** How long after its end a visit token can be renewed, ms. */
   readonly renewableMs: number;
   /** Calls back when the gateway stops: streams end then. Returns how not to. */

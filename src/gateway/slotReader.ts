@@ -19,6 +19,7 @@ import { LastKnownSlots } from './lastKnown.ts';
 import { limits } from './limits.ts';
 import { LogEnds } from './logEnds.ts';
 import { answerSlot, loadBundles, type SlotAnswer } from './slotAnswers.ts';
+import type { SlotsLoader } from './slotReads.ts';
 import type { Scope } from './tokens.ts';
 import { TouchedVisitors } from './touched.ts';
 import { type VisitorRef, visitorFor } from './visitorRef.ts';
@@ -35,7 +36,7 @@ export interface SlotReaderOptions {
 }
 
 export interface SlotsQuery {
-  readonly context: RequestContext;
+  readonly loader: SlotsLoader;
   /** null: those of any page and of `page`. */
   readonly names: readonly string[] | null;
   readonly page: string | null;
@@ -85,9 +86,11 @@ export class SlotReader {
 
   /** @throws UsherError for a missing or insufficient token, limits, BAD_CURSOR */
   async read(
-    query: SlotsQuery & { readonly ref: VisitorRef | null; readonly scope: Scope },
+    context: RequestContext,
+    query: Omit<SlotsQuery, 'loader'> & { readonly ref: VisitorRef | null; readonly scope: Scope },
   ): Promise<(SlotAnswer | UsherError)[]> {
-    return this.readOf(visitorFor(query.context.identity(), query.ref, query.scope), query);
+    const visitor = visitorFor(context.identity(), query.ref, query.scope);
+    return this.readOf(visitor, { ...query, loader: context.loader });
   }
 
   /** One answer a name, in their order; an unknown name's is the error to be told at its place. */
@@ -101,7 +104,7 @@ export class SlotReader {
     const cursor = query.after === null ? null : decodeCursor(query.after, visitor);
     const known = wanted.filter((definition): definition is SlotDefinition => !(definition instanceof UsherError));
     const found = await withDeadline(
-      this.#find(visitor, cursor, known, query.context, startedAt + waitMs),
+      this.#find(visitor, cursor, known, query.loader, startedAt + waitMs),
       config.slotsDeadlineMs + waitMs,
     );
     const state = found?.state ?? this.stateWithout(visitor);
@@ -130,10 +133,10 @@ export class SlotReader {
   }
 
   /** Reads the visitor's slots now, from the state itself. Rejects with STATE_UNAVAILABLE. */
-  async stateOf(visitor: string, context: RequestContext): Promise<SlotsState> {
+  async stateOf(visitor: string, loader: SlotsLoader): Promise<SlotsState> {
     let read: SlotsRead;
     try {
-      read = await context.loader.load(visitor);
+      read = await loader.load(visitor);
     } catch (error) {
       throw isUsherError(error)
         ? error
@@ -176,15 +179,15 @@ export class SlotReader {
     visitor: string,
     cursor: Cursor | null,
     definitions: readonly SlotDefinition[],
-    context: RequestContext,
+    loader: SlotsLoader,
     waitUntil: number,
   ): Promise<{ state: SlotsState; stale: boolean } | null> {
     const stale = cursor !== null && !(await this.#folded(visitor, cursor, waitUntil));
     try {
-      let state = await this.stateOf(visitor, context);
+      let state = await this.stateOf(visitor, loader);
       let held = isHeld(cursor, state);
       if (held && !stale) {
-        state = await this.#untilReleased(cursor!, state, context, waitUntil);
+        state = await this.#untilReleased(cursor!, state, loader, waitUntil);
         held = isHeld(cursor, state);
       }
       if (state.view !== null) await loadBundles(state.view, definitions, this.#options.bundles);
@@ -207,12 +210,7 @@ export class SlotReader {
   }
 
   /** A held event is folded when its gap closes or its hold ends; the visitor's next commits tell. */
-  async #untilReleased(
-    cursor: Cursor,
-    first: SlotsState,
-    context: RequestContext,
-    waitUntil: number,
-  ): Promise<SlotsState> {
+  async #untilReleased(cursor: Cursor, first: SlotsState, loader: SlotsLoader, waitUntil: number): Promise<SlotsState> {
     const { hub, now } = this.#options;
     let state = first;
     let wake = () => {};
@@ -222,8 +220,8 @@ export class SlotReader {
         const changed = new Promise<void>((resolve) => {
           wake = resolve;
         });
-        context.loader.clear(state.visitor);
-        state = await this.stateOf(state.visitor, context);
+        loader.clear(state.visitor);
+        state = await this.stateOf(state.visitor, loader);
         const leftMs = waitUntil - now();
         if (!isHeld(cursor, state) || leftMs <= 0) return state;
         await withDeadline(changed, leftMs);

@@ -53,7 +53,7 @@ export function contentUpdates(
   const inbox = new Inbox<ContentUpdateAnswer>(context, async () => {
     if (isFirst) {
       isFirst = false;
-      const state = await slots.stateOf(visitor, context).catch(unlessAway);
+      const state = await slots.stateOf(visitor, context.loader).catch(unlessAway);
       if (state !== null) return toUpdate(state, null);
       isStale = true;
       // Whoever comes back with a cursor has what was shown then.

@@ -13,7 +13,7 @@ export interface Metrics {
   readonly updateDropped: (reason: string) => void;
   readonly subscriptionOpened: (transport: Transport) => void;
   readonly subscriptionClosed: (transport: Transport) => void;
-  readonly requestAnswered: (lane: 'fast' | 'yoga', seconds: number) => void;
+  readonly requestAnswered: (lane: 'slots' | 'fast' | 'yoga', seconds: number) => void;
   /** What the worker reports of a commit. */
   committed(event: {
     readonly meta: ShardMeta;

@@ -6,6 +6,7 @@ import { RequestContext } from '../../src/gateway/context.ts';
 import { limits } from '../../src/gateway/limits.ts';
 import type { Services } from '../../src/gateway/services.ts';
 import { SlotReader } from '../../src/gateway/slotReader.ts';
+import { SlotReads } from '../../src/gateway/slotReads.ts';
 import { activities, contentUpdates } from '../../src/gateway/updates.ts';
 import { sqliteLog } from '../../src/log/sqliteLog.ts';
 import { encodeSlots } from '../../src/model/codec.ts';
@@ -76,6 +77,7 @@ rules: { r: { name: R, when: pinged, then: [{ show: { slot: a, content: shown } 
     ...shared,
     bundles,
     slots: new SlotReader({ ...shared, bundles }),
+    reads: new SlotReads(store, shards),
     closing: () => () => {},
   } as unknown as Services;
   context = new RequestContext({ services, identity: null, userAgent: undefined, receivedAt: 0, transport: 'sse' });
@@ -179,7 +181,7 @@ describe('a subscriber', () => {
 describe('a visitor without an event for longer than the retention', () => {
   it('is shown fallbacks, as one that nobody knows', async () => {
     const read = async () => {
-      const query = { context, names: ['a'], page: null, after: null, waitMs: 1_000 };
+      const query = { loader: context.loader, names: ['a'], page: null, after: null, waitMs: 1_000 };
       context.loader.clear(visitor);
       const [answer] = await context.services.slots.readOf(visitor, query);
       return 'source' in answer! ? [answer.source, answer.version] : answer;
@@ -202,7 +204,7 @@ describe('what was last known, while the state is away', () => {
   const away = () => Promise.reject(new UsherError('STATE_UNAVAILABLE', 'away'));
   async function read(of = visitor) {
     context.loader.clear(of);
-    const query = { context, names: ['a'], page: null, after: null, waitMs: 0 };
+    const query = { loader: context.loader, names: ['a'], page: null, after: null, waitMs: 0 };
     const [answer] = await context.services.slots.readOf(of, query);
     return 'source' in answer! ? [answer.source, answer.version, answer.stale] : answer;
   }

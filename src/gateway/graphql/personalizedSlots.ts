@@ -20,8 +20,7 @@ export function addPersonalizedSlots(builder: Builder): void {
       },
       resolve: (_root, args, context) =>
         inPlace(
-          context.services.slots.read({
-            context,
+          context.services.slots.read(context, {
             ref: args.visitor ?? null,
             names: args.names ?? null,
             page: args.context?.page ?? null,

@@ -117,8 +117,7 @@ async function slotsAfter(
   if (outcome.status !== 'ACCEPTED' && context.identity().kind === 'key' && asked.visitor === null) {
     throw new UsherError('FORBIDDEN', 'a secret key is no visitor; name one with the argument visitor');
   }
-  return context.services.slots.read({
-    context,
+  return context.services.slots.read(context, {
     ref: asked.visitor,
     names,
     page: asked.page,

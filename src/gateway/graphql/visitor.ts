@@ -53,7 +53,7 @@ export function addVisitor(builder: Builder): void {
         resolve: (visitor, { names }, context) =>
           inPlace(
             context.services.slots.readOf(visitor.id, {
-              context,
+              loader: context.loader,
               names: names ?? null,
               page: null,
               allPages: true,
