@@ -1,7 +1,11 @@
+import { readRecord } from '../../src/fold/record.ts';
 import type { FoldSettings } from '../../src/fold/work.ts';
+import type { OutputEntry } from '../../src/log/outputs.ts';
+import type { LogRecord } from '../../src/model/record.ts';
+import { shardOf } from '../../src/model/shard.ts';
 import type { SimulatedLog } from './log.ts';
-import { Reference, textOf } from './reference.ts';
-import type { ShardState, SimulatedState } from './state.ts';
+import { outputTextOf, Reference, textOf } from './reference.ts';
+import { compareOutboxIds, type ShardState, type SimulatedState } from './state.ts';
 
 /** A promise that was broken. */
 export class Violation extends Error {
@@ -12,17 +16,87 @@ export class Violation extends Error {
 export class Judge {
   readonly #log: SimulatedLog;
   readonly #references: readonly Reference[];
+  /** Ids of outputs that their topics have, and of copies, each the only one of its record. */
+  readonly #told = new Set<string>();
+  readonly #copies = new Set<string>();
+  /** By shard and topic, what was new last. */
+  readonly #newest = new Map<string, string>();
 
-  constructor(log: SimulatedLog, settings: FoldSettings) {
+  /** By shard, below what offset a commit has said that all is copied. */
+  readonly #copied: number[];
+  readonly #copiedTypes: readonly string[];
+
+  constructor(log: SimulatedLog, settings: FoldSettings, copiedTypes: readonly string[]) {
     this.#log = log;
+    this.#copiedTypes = copiedTypes;
+    this.#copied = log.partitions.map(() => 0);
     const { partitions } = log;
     this.#references = partitions.map((records, shard) => new Reference(shard, partitions.length, records, settings));
   }
 
-  wrote(before: ShardState | null, after: ShardState): void {
+  /** A topic has an entry: it is one of the fold's outputs, or a record of the log, and the new ones come in order. */
+  told(topic: string, entry: OutputEntry): void {
+    const isCopy = topic.startsWith('events.');
+    const id = isCopy ? this.#checkCopy(topic, entry) : this.#checkOutput(topic, entry);
+    const known = isCopy ? this.#copies : this.#told;
+    if (known.has(id)) return;
+    known.add(id);
+    const lane = `${id.split(':')[0]} ${topic}`;
+    const newest = this.#newest.get(lane);
+    if (newest !== undefined && compareOutboxIds(newest, id) > 0) {
+      throw new Violation(`${topic}: ${id} came after ${newest}`);
+    }
+    this.#newest.set(lane, id);
+  }
+
+  #checkOutput(topic: string, { key, value }: OutputEntry): string {
+    const { id, text } = outputTextOf(topic, key, value);
+    if (this.#references[Number(id.split(':')[0])]?.outputs.get(id) !== text) {
+      throw new Violation(`the output ${id} is none that the log folds to: ${text}`);
+    }
+    return id;
+  }
+
+  #checkCopy(topic: string, { key, value, headers }: OutputEntry): string {
+    const position = headers?.['position'] ?? '';
+    const [shard, offset] = position.split(':').map(Number) as [number, number];
+    const record = this.#log.partitions[shard]?.[offset];
+    if (record?.value !== value || this.#topicOf(record) !== topic || JSON.parse(value).visitor !== key) {
+      throw new Violation(`${topic}: the record at ${position} is not ${value}`);
+    }
+    return `${position}-0`;
+  }
+
+  /** Where the record is copied to; null: nowhere. */
+  #topicOf(log: LogRecord): string | null {
+    const { record } = readRecord(log);
+    if (record?.kind !== 'event' || shardOf(record.visitor, this.#references.length) !== log.shard) return null;
+    return this.#copiedTypes.includes(record.type) ? `events.${record.type}` : null;
+  }
+
+  /** @param earlier what stood before, the first first */
+  wrote(earlier: readonly ShardState[], after: ShardState): void {
+    const before = earlier.at(-1);
     const { meta, message } = after;
     const where = `shard ${meta.shard}, commit ${meta.commit}`;
+    for (const id of before?.outbox.keys() ?? []) {
+      if (!after.outbox.has(id) && !this.#told.has(`${meta.shard}:${id}`)) {
+        throw new Violation(`${where}: the output ${id} left the outbox before its topic had it`);
+      }
+    }
+    for (const id of after.outbox.keys()) {
+      if (before?.outbox.has(id) !== true && earlier.some(({ outbox }) => outbox.has(id))) {
+        throw new Violation(`${where}: the output ${id} is in the outbox again`);
+      }
+    }
     if (message === null) return;
+    const partition = this.#log.partitions[meta.shard]!;
+    for (const record of partition.slice(this.#copied[meta.shard], meta.copied)) {
+      if (this.#topicOf(record) !== null && !this.#isCopied(record)) {
+        throw new Violation(`${where}: all below ${meta.copied} is said to be copied, and ${record.offset} is not`);
+      }
+    }
+    this.#copied[meta.shard] = Math.max(this.#copied[meta.shard]!, meta.copied);
     if (before?.meta.owner !== meta.owner) {
       throw new Violation(`${where}: ${meta.owner} committed, and ${before?.meta.owner} is the owner`);
     }
@@ -51,6 +125,13 @@ export class Judge {
       if (is !== should) {
         throw new Violation(`shard ${shard} is\n${is}\nand its log folds to\n${should}`);
       }
+      for (const id of this.#references[shard]!.outputs.keys()) {
+        if (!this.#told.has(id)) throw new Violation(`the output ${id} never came to its topic`);
+      }
+      const missing = this.#log.partitions[shard]!.find(
+        (each) => this.#topicOf(each) !== null && !this.#isCopied(each),
+      );
+      if (missing !== undefined) throw new Violation(`the record ${shard}:${missing.offset} was never copied`);
       const folded = new Set<number>();
       for (const { message } of history) {
         for (const { what, offset } of message?.activity ?? []) {
@@ -60,5 +141,9 @@ export class Judge {
         }
       }
     });
+  }
+
+  #isCopied({ shard, offset }: LogRecord): boolean {
+    return this.#copies.has(`${shard}:${offset}-0`);
   }
 }

@@ -96,6 +96,11 @@ export class Membership {
     this.#steps.add({ kind: 'news', label, process: this.process, run: () => this.#hear(this.#news.shift()!) });
   }
 
+  /** Every feed ends. */
+  end(): void {
+    for (const feed of this.#feeds.values()) feed.end();
+  }
+
   #hear({ what, shard }: News): void {
     if (what === 'revoked') {
       this.#feeds.get(shard)?.end();

@@ -1,13 +1,23 @@
-import { UsherError } from '../../src/errors.ts';
+import { type ErrorCode, UsherError } from '../../src/errors.ts';
 import type { SimulatedProcess } from './process.ts';
 import type { Steps } from './steps.ts';
+
+/** Long enough for the caller's next attempt. */
+const overtakenMs = 150;
 
 /** What may happen to a call, each with the same error for the caller. */
 export const callFaults = ['request lost', 'reply lost', 'overtaken'] as const;
 export type CallFault = (typeof callFaults)[number];
 
-export const callKinds = ['write', 'read', 'log'] as const;
+export const callKinds = ['write', 'read', 'log', 'output'] as const;
 export type CallKind = (typeof callKinds)[number];
+
+const codes = {
+  write: 'STATE_UNAVAILABLE',
+  read: 'STATE_UNAVAILABLE',
+  log: 'LOG_UNAVAILABLE',
+  output: 'OUTPUT_UNAVAILABLE',
+} as const satisfies { readonly [kind in CallKind]: ErrorCode };
 
 /**
  * Calls between processes and engines: the request arrives in one step, the answer in another, and each may be lost. A call that is
@@ -38,8 +48,7 @@ export class Network {
       const answer = (label: string, run: () => void) =>
         this.#steps.add({ kind, label: `${from.name} ${label}`, process: from, run });
       const failed = () => {
-        const code = kind === 'log' ? 'LOG_UNAVAILABLE' : 'STATE_UNAVAILABLE';
-        answer(`hears nothing of ${name} (${fault})`, () => reject(new UsherError(code, `${name}: ${fault}`)));
+        answer(`hears nothing of ${name} (${fault})`, () => reject(new UsherError(codes[kind], `${name}: ${fault}`)));
       };
       const request = () => {
         if (fault === 'request lost') return failed();
@@ -54,8 +63,12 @@ export class Network {
         if (fault === 'reply lost') failed();
         else if (fault === null) answer(`hears of ${name}`, told);
       };
-      if (fault === 'overtaken') failed();
-      this.#steps.add({ kind, label: `${name} by ${from.name} arrives`, process: null, run: request });
+      const label = `${name} by ${from.name} arrives`;
+      if (fault !== 'overtaken') this.#steps.add({ kind, label, process: null, run: request });
+      else {
+        failed();
+        this.#steps.add({ kind, label, process: null, notBefore: this.#steps.now + overtakenMs, run: request });
+      }
     });
   }
 

@@ -33,6 +33,19 @@ class OwnerCheckedAfterTheWrite extends SimulatedState {
   }
 }
 
+/** A commit that arrives a second time is known, and its outputs are put into the outbox all the same: also those that have left it. */
+class OutboxDrainedTwice extends SimulatedState {
+  override commit(commit: Commit): CommitResult {
+    const result = super.commit(commit);
+    const stands = this.standing(commit.meta.shard);
+    if (result === 'ALREADY' && stands !== null) {
+      const outbox = new Map([...stands.outbox, ...commit.outbox.map((entry) => [entry.id, entry] as const)]);
+      this.write({ ...stands, outbox, message: null });
+    }
+    return result;
+  }
+}
+
 /** A timer that was cancelled before it was due stays in the state; in its owner's memory it is gone. */
 class TimerCancelLost extends SimulatedState {
   override commit(commit: Commit): CommitResult {
@@ -138,6 +151,7 @@ export const plants: { readonly [name: string]: Plant } = {
   'owner checked after the write': { State: OwnerCheckedAfterTheWrite },
   'hold buffer lost at takeover': { store: holdBufferLostAtTakeover },
   'timer cancel lost': { State: TimerCancelLost },
+  'outbox drained twice': { State: OutboxDrainedTwice },
   'dedupe off by one': { fold: { recentIds: smallSettings.recentIds - 1 } },
   'position written before state': { store: positionWrittenBeforeState },
   'cache kept after a fence': { store: cacheKeptAfterAFence },

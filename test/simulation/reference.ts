@@ -16,6 +16,7 @@ export class Reference {
   readonly #log: readonly LogRecord[];
   readonly #shard: FoldShard;
   readonly #right = new Map<number, Set<string>>();
+  readonly #outputs = new Map<string, string>();
 
   constructor(shard: number, shards: number, log: readonly LogRecord[], settings: FoldSettings) {
     this.#log = log;
@@ -36,6 +37,17 @@ export class Reference {
     // An advance may be done for a part of the visitors at a time (semantics 3.6).
     const next = this.#log[meta.position];
     return next !== undefined && readRecord(next).record?.kind === 'advance';
+  }
+
+  /** The outputs of all that was folded, by id, each as one text. */
+  get outputs(): ReadonlyMap<string, string> {
+    this.#fold();
+    const { outbox } = this.#shard;
+    for (const { topic, key, value } of outbox.slice(this.#outputs.size)) {
+      const { id, text } = outputTextOf(topic, key, value);
+      this.#outputs.set(id, text);
+    }
+    return this.#outputs;
   }
 
   /** All that was folded, for the comparison at the end. */
@@ -74,14 +86,24 @@ export function textOf(
   visitors: ReadonlyMap<string, StoredTexts>,
   failed: ReadonlyMap<string, FailedEvent>,
 ): string {
-  const { position, active, lastId, counters } = meta;
+  const { position, outputs, active, lastId, counters } = meta;
   const ids = [...visitors.keys()].sort(compareUtf8);
   return [
-    JSON.stringify([position, active, lastId, counters]),
+    JSON.stringify([position, outputs, active, lastId, counters]),
     ...ids.map((id) => {
       const { profile, slots, wakeAt, historicDue } = visitors.get(id)!;
       return `${id} ${profile} ${slots} ${wakeAt} ${historicDue}`;
     }),
     ...[...failed.values()].map((event) => JSON.stringify(event)),
   ].join('\n');
+}
+
+/** An output as one text, without the lineage, which names the run. */
+export function outputTextOf(
+  topic: string,
+  key: string,
+  value: string,
+): { readonly id: string; readonly text: string } {
+  const { lineage: _lineage, ...told } = JSON.parse(value) as { readonly id: string; readonly lineage: string };
+  return { id: told.id, text: `${topic} ${key} ${JSON.stringify(told)}` };
 }

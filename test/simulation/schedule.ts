@@ -60,10 +60,10 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
     }),
   },
   {
-    weight: 4,
+    weight: 5,
     arbitrary: fc.record({
       what: fc.constant('fail' as const),
-      kind: fc.constantFrom(...callKinds, 'write' as const),
+      kind: fc.constantFrom(...callKinds, 'write', 'write'),
       fault: fc.constantFrom(...callFaults),
     }),
   },

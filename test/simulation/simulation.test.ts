@@ -13,7 +13,7 @@ describe('a cluster under crashes, sleep, rebalances, failovers, lost and late c
   });
 
   it.for(Object.entries(plants))('is found out: %s', async ([, plant]) => {
-    const { broken } = await simulate({ schedules: 300, seed: 1, plant });
+    const { broken } = await simulate({ schedules: 2_000, seed: 1, plant });
     expect(broken?.message).toMatch(/^(shard|the event|the cluster|\w+ cannot)/);
   });
 });

@@ -27,7 +27,8 @@ export interface ShardState {
 
 /** Is told of each step. */
 export interface Witness {
-  wrote(before: ShardState | null, after: ShardState): void;
+  /** @param earlier what stood before, the first first */
+  wrote(earlier: readonly ShardState[], after: ShardState): void;
   refused(commit: Commit): void;
 }
 
@@ -113,9 +114,9 @@ export class SimulatedState {
   }
 
   protected write(state: ShardState): void {
-    const before = this.standing(state.meta.shard);
-    this.history[state.meta.shard]!.push(state);
-    this.#witness.wrote(before, state);
+    const history = this.history[state.meta.shard]!;
+    this.#witness.wrote(history, state);
+    history.push(state);
   }
 }
 
@@ -201,8 +202,9 @@ function compareWakeups(a: Wakeup, b: Wakeup): number {
   return a.at - b.at || compareUtf8(a.visitor, b.visitor);
 }
 
-function compareOutboxIds(a: string, b: string): number {
-  const [offsetA, nA] = a.split('-').map(Number) as [number, number];
-  const [offsetB, nB] = b.split('-').map(Number) as [number, number];
+/** By `<offset>-<n>`, with or without a shard in front. */
+export function compareOutboxIds(a: string, b: string): number {
+  const [offsetA, nA] = a.split(':').at(-1)!.split('-').map(Number) as [number, number];
+  const [offsetB, nB] = b.split(':').at(-1)!.split('-').map(Number) as [number, number];
   return offsetA - offsetB || nA - nB;
 }

@@ -5,11 +5,11 @@ export interface Liveness {
 }
 
 /**
- * Something that is about to happen in the simulated world: a call of the state that changes it or only reads, a call of the log, news
- * of the group (each with its answer), or the end of a wait.
+ * Something that is about to happen in the simulated world: a call of the state that changes it or only reads, a call of the log or
+ * of a topic for others, each with its answer, news of the group, or the end of a wait.
  */
 export interface Step {
-  readonly kind: 'write' | 'read' | 'log' | 'news' | 'wait';
+  readonly kind: 'write' | 'read' | 'log' | 'output' | 'news' | 'wait';
   readonly label: string;
   /** null: the network's or an engine's own. */
   readonly process: Liveness | null;

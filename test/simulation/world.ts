@@ -9,6 +9,7 @@ import type { Counts } from './counts.ts';
 import { Judge, Violation } from './judge.ts';
 import { type Membership, SimulatedLog } from './log.ts';
 import { Network } from './network.ts';
+import { SimulatedOutputs } from './outputs.ts';
 import type { Plant } from './plants.ts';
 import { SimulatedProcess } from './process.ts';
 import type { Command, Happening, Schedule } from './schedule.ts';
@@ -20,16 +21,22 @@ const compiled = new Bundles(async (hash) => bundles.text(hash));
 
 const limits: { readonly [name in Schedule['limits']]: WorkerLimits } = {
   small: {
-    ...workerLimits,
     batchRecords: 4,
     batchBytes: 10_000,
     commitVisitors: 3,
     commitBytes: 4_000,
     cachedVisitors: 2,
     timers: 2,
+    outputBatch: 2,
+    outputBatchSize: 2_000,
+    outboxEntries: 3,
+    outboxSize: 10_000,
+    copiedRecords: 3,
+    copiedSize: 10_000,
   },
   production: workerLimits,
 };
+const copiedTypes = ['product_viewed', 'cart_item_added'];
 const startedAt = 100_000_000;
 /** How far the clocks of the three places are ahead of the world's, ms. */
 const clocksAhead = [0, 30, -45];
@@ -50,12 +57,17 @@ export class World {
   readonly #network: Network;
   readonly #log: SimulatedLog;
   readonly #state: SimulatedState;
+  readonly #outputs: SimulatedOutputs;
   readonly #judge: Judge;
   readonly #places: Place[] = [];
+  /** Those of the dead too. */
+  readonly #memberships: Membership[] = [];
   readonly #processes = new Map<string, SimulatedProcess>();
   /** What the schedule appended, by shard, and the last number of each source: what a next record may refer to. */
   readonly #appended: GeneratedRecord[][];
   readonly #numbers = new Map<string, number>();
+  /** Outputs that left the outbox, and are there again because that was lost. Nobody but the next owner knows of them. */
+  readonly #undrained = new Set<string>();
   #records = 0;
   #violation: Error | null = null;
 
@@ -66,12 +78,16 @@ export class World {
     this.#counts = counts;
     this.#network = new Network(this.#steps, (fault) => counts[fault]++);
     this.#log = new SimulatedLog(this.#steps, this.#network, shards);
-    this.#judge = new Judge(this.#log, smallSettings);
+    this.#judge = new Judge(this.#log, smallSettings, copiedTypes);
+    this.#outputs = new SimulatedOutputs(this.#network, (topic, entry) => {
+      counts[topic.startsWith('events.') ? 'copies' : 'outputs']++;
+      this.#judge.told(topic, entry);
+    });
     const State = plant?.State ?? SimulatedState;
     this.#state = new State(shards, {
-      wrote: (before, after) => {
+      wrote: (earlier, after) => {
         if (after.message !== null) counts.commits++;
-        this.#judge.wrote(before, after);
+        this.#judge.wrote(earlier, after);
       },
       refused: ({ meta }) => {
         counts.refused++;
@@ -85,6 +101,15 @@ export class World {
   async run(trace: string[] | null = null): Promise<void> {
     this.#steps.trace = trace;
     this.#counts.schedules++;
+    try {
+      await this.#run();
+    } finally {
+      // Node keeps signals that still may abort, and with them all that listens.
+      for (const membership of this.#memberships) membership.end();
+    }
+  }
+
+  async #run(): Promise<void> {
     const { shards, processes, commands } = this.#schedule;
     for (let shard = 0; shard < shards; shard++) this.#append(shard, activation(`a${shard}`, 0));
     for (let place = 0; place < processes; place++) this.#start(place, 1);
@@ -187,8 +212,12 @@ export class World {
       }
       case 'fail over': {
         const shard = happening.shard % shards;
+        const before = this.#state.standing(shard);
         const lost = this.#state.failOver(shard, happening.steps);
         if (lost === 0) return null;
+        for (const id of this.#state.standing(shard)?.outbox.keys() ?? []) {
+          if (!before!.outbox.has(id)) this.#undrained.add(`${shard}:${id}`);
+        }
         counts.rollbacks++;
         return `the state of shard ${shard} fails over and loses its last ${lost} steps`;
       }
@@ -219,8 +248,11 @@ export class World {
 
   #isAtRest(): boolean {
     return (
-      this.#log.partitions.every(({ length }, shard) => this.#state.standing(shard)?.meta.position === length) &&
-      !this.#steps.underWay.some(({ kind }) => kind === 'write' || kind === 'news')
+      this.#log.partitions.every(({ length }, shard) => {
+        const stands = this.#state.standing(shard);
+        if (stands?.meta.position !== length || stands.meta.copied !== length) return false;
+        return [...stands.outbox.keys()].every((id) => this.#undrained.has(`${shard}:${id}`));
+      }) && !this.#steps.underWay.some(({ kind }) => kind === 'write' || kind === 'news')
     );
   }
 
@@ -229,11 +261,13 @@ export class World {
     this.#processes.set(process.name, process);
     const log = this.#log.openFor(process, (membership) => {
       this.#places[place] = { process, membership };
+      this.#memberships.push(membership);
     });
     const store = stateFor(process, this.#state, this.#network);
     const worker = new Worker({
       log,
       store: this.#plant?.store?.(store) ?? store,
+      outputs: { outputs: this.#outputs.openFor(process), copiedTypes },
       bundles: compiled,
       fold: { ...smallSettings, ...this.#plant?.fold },
       limits: limits[this.#schedule.limits],
