@@ -32,6 +32,7 @@ const readAtOnce = 500;
  */
 export class Outbox {
   readonly #lanes: Lanes<string>;
+  #fenced = false;
 
   /** Begins with what stands in the store: what former owners committed and did not deliver. */
   static async open(options: OutboxOptions): Promise<Outbox> {
@@ -58,9 +59,19 @@ export class Outbox {
       most: { entries, size },
       written: async (_topic, ids) => {
         // If another owner has the shard, it reads them in the store and writes them again.
-        if (!(await store.drained(shard, owner, ids))) this.#lanes.abort();
+        if (await store.drained(shard, owner, ids)) return;
+        this.#fenced = true;
+        this.#lanes.abort();
       },
     });
+  }
+
+  /**
+   * The store has told that another owns the shard, and this outbox has ended. Its owner must own again or stop: a failover can give the
+   * shard back to it, and then nobody would deliver what it commits.
+   */
+  get isFenced(): boolean {
+    return this.#fenced;
   }
 
   /** What a commit has just put into the store. */

@@ -65,6 +65,11 @@ export class OutputWriters {
     return this.#copies?.position ?? position;
   }
 
+  /** Another owns the shard by now: what is committed would wait in its outbox for ever. */
+  get isFenced(): boolean {
+    return this.#outbox.isFenced;
+  }
+
   /** Resolves when the shard may take more records. */
   async room(): Promise<void> {
     await this.#outbox.room();

@@ -175,6 +175,7 @@ class ShardLoop {
   async step(): Promise<void> {
     const { limits, machine } = this.#services;
     await this.#writers?.room();
+    if (this.#writers?.isFenced === true) throw new Fenced('another owner takes the outputs from the state');
     const wakeAt = await this.#services.store.nextWakeup(this.#feed.shard);
     const dueIn = wakeAt === null ? Number.POSITIVE_INFINITY : Math.max(wakeAt, this.#tickNotBefore) - machine.now();
     const records = await this.#feed.take(
