@@ -46,6 +46,6 @@ export const defaultFoldSettings: FoldSettings = {
   heldEvents: 8,
   heldBytes: 8192,
   candidates: 4,
-  activity: 256,
+  activity: 64,
   outputs: [],
 };

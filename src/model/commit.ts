@@ -73,7 +73,7 @@ export interface CommitMessage {
   readonly appendTime: number;
   /** The visitors whose slots changed or whose held records did; `slots` is the text that the store keeps. */
   readonly visitors: readonly { readonly visitor: string; readonly version: number; readonly slots: string | null }[];
-  /** What the fold did with each record and timer, in order; at most 256, for people who watch. */
+  /** What the fold did with each record and timer, in order; at most 64, for people who watch. */
   readonly activity: readonly Activity[];
   /** Wall clock, ms with fractions: when the batch was taken from the log, when it was folded. */
   readonly takenAt: number;

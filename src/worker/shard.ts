@@ -40,7 +40,7 @@ export interface WorkerLimits extends OutputLimits {
 }
 
 export const workerLimits: WorkerLimits = {
-  batchRecords: 256,
+  batchRecords: 1_024,
   batchBytes: 2_000_000,
   commitVisitors: 256,
   commitBytes: 250_000,

@@ -161,10 +161,10 @@ describe('the working set of a shard', () => {
     expect(work.counters.timersFired).toBe(3);
   });
 
-  it('keeps at most 256 lines of activity between two commits', () => {
+  it('keeps at most 64 lines of activity between two commits', () => {
     work.setVisitor('anna', null);
     for (let i = 0; i < 300; i++) foldRecord(work, read(i, 1, view('anna')), budget);
-    expect(work.takeChanges().activity.length).toBe(256);
+    expect(work.takeChanges().activity.length).toBe(64);
     foldRecord(work, read(300, 1, view('anna')), budget);
     expect(work.takeChanges().activity.length).toBe(1);
   });
