@@ -1,20 +1,48 @@
 import { defineConfig } from 'vitest/config';
+import PairsReporter from './test/support/pairsReporter.ts';
 
 const report = process.env['USHER_TEST_REPORT'];
 
 // As Node resolves them: with vite's condition `development` our modules would get another copy of graphql than its plug-ins.
 const conditions = ['node', 'module-sync', 'import', 'default'];
 
-export default defineConfig({
+/** What every run of vitest here has in common. */
+export const base = defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: ['test/faults/**', 'test/recipes/**'],
+    globalSetup: 'test/support/shareEngines.ts',
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // Two cores: more workers than that only make timings of each other worse.
     maxWorkers: 2,
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
+  },
+});
+
+/** Written once, run over each pair of adapters. */
+const ofPairs = ['test/contract/*.test.ts', 'test/flow/*.test.ts'];
+const pair = (adapters: 'embedded' | 'clustered') => ({
+  extends: true as const,
+  test: { name: adapters, include: ofPairs, provide: { adapters } },
+});
+
+export default defineConfig({
+  ...base,
+  test: {
+    ...base.test,
+    reporters: [...(base.test!.reporters as []), new PairsReporter()],
+    projects: [
+      pair('embedded'),
+      pair('clustered'),
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [...ofPairs, 'test/faults/**', 'test/recipes/**'],
+        },
+      },
+    ],
   },
 });

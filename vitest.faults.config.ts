@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import base from './vitest.config.ts';
+import { base } from './vitest.config.ts';
 
 /** Long faults, one file at a time: they kill processes and load the machine. */
 export default defineConfig({
@@ -7,7 +7,6 @@ export default defineConfig({
   test: {
     ...base.test,
     include: ['test/faults/**/*.test.ts'],
-    exclude: [],
     testTimeout: 600_000,
     hookTimeout: 60_000,
     fileParallelism: false,

@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import base from './vitest.config.ts';
+import { base } from './vitest.config.ts';
 
 /** Each recipe of docs/recipes is a patch; here it is applied to a copy of the project, whose tests must then pass. */
 export default defineConfig({
@@ -7,7 +7,6 @@ export default defineConfig({
   test: {
     ...base.test,
     include: ['test/recipes/**/*.test.ts'],
-    exclude: [],
     testTimeout: 300_000,
     fileParallelism: false,
   },

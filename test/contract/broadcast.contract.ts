@@ -1,17 +1,13 @@
 import { expect } from 'vitest';
 import type { CommitMessage } from '../../src/model/commit.ts';
 import type { Broadcast } from '../../src/push/broadcast.ts';
-import { type ContractCase, runContract, until } from './contract.ts';
+import { type ContractCase, until } from './contract.ts';
 
 export interface BroadcastSubject {
   readonly broadcast: Broadcast;
   /** As a commit does it: an engine that publishes by itself does not go through `broadcast.publish`. */
   publish(message: CommitMessage): void | Promise<void>;
   close(): Promise<void>;
-}
-
-export function broadcastContract(name: string, open: () => Promise<BroadcastSubject>): void {
-  runContract(`${name} keeps the Broadcast contract`, broadcastCases, open);
 }
 
 function message(shard: number, position: number): CommitMessage {

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { AppendEntry, AppendOutcome, EventLog, LogMembership, ShardFeed } from '../../src/log/eventLog.ts';
 import type { LogRecord } from '../../src/model/record.ts';
-import { type ContractCase, runContract, until } from './contract.ts';
+import { type ContractCase, until } from './contract.ts';
 
 /** A fresh log of at least 4 shards. */
 export interface EventLogSubject {
@@ -13,14 +13,6 @@ export interface EventLogSubject {
   /** Keeps the engine from answering until the returned function is called. */
   stall(): Promise<() => Promise<void>>;
   close(): Promise<void>;
-}
-
-export function eventLogContract(
-  name: string,
-  open: () => Promise<EventLogSubject>,
-  skip: readonly { readonly reason: string; readonly cases: readonly string[] }[] = [],
-): void {
-  runContract(`${name} keeps the EventLog contract`, eventLogCases, open, skip);
 }
 
 const generous = { records: 1_000, bytes: 10_000_000 };

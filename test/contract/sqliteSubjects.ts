@@ -6,6 +6,7 @@ import { sqliteLog } from '../../src/log/sqliteLog.ts';
 import { localBroadcast } from '../../src/push/localBroadcast.ts';
 import { openSqlite, type SqliteOptions } from '../../src/sqlite/sqlite.ts';
 import { sqliteStore } from '../../src/state/sqliteStore.ts';
+import type { BroadcastSubject } from './broadcast.contract.ts';
 import type { EventLogSubject } from './eventLog.contract.ts';
 import { type StateStoreSubject, stateShards } from './stateStore.contract.ts';
 
@@ -68,4 +69,9 @@ export async function openSqliteStore(): Promise<StateStoreSubject> {
       await remove();
     },
   };
+}
+
+export async function openLocalBroadcast(): Promise<BroadcastSubject> {
+  const broadcast = localBroadcast(() => {});
+  return { broadcast, publish: (message) => broadcast.publish(message), close: () => broadcast.close() };
 }

@@ -1,6 +1,6 @@
 import type { Broadcast } from '../../src/push/broadcast.ts';
 import type { StateStore } from '../../src/state/stateStore.ts';
-import { type ContractCase, runContract } from './contract.ts';
+import type { ContractCase } from './contract.ts';
 import { ownershipCases } from './stateStore.ownership.ts';
 import { readingCases } from './stateStore.reading.ts';
 import { writingCases } from './stateStore.writing.ts';
@@ -22,11 +22,3 @@ export const stateStoreCases: readonly ContractCase<StateStoreSubject>[] = [
   ...writingCases,
   ...readingCases,
 ];
-
-export function stateStoreContract(
-  name: string,
-  open: () => Promise<StateStoreSubject>,
-  skip: readonly { readonly reason: string; readonly cases: readonly string[] }[] = [],
-): void {
-  runContract(`${name} keeps the StateStore contract`, stateStoreCases, open, skip);
-}

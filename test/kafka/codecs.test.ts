@@ -1,10 +1,11 @@
 import kafkajs from 'kafkajs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { registerCodecs } from '../../src/kafka/codecs.ts';
 import { readLz4 } from '../../src/kafka/lz4.ts';
 import { readSnappy } from '../../src/kafka/snappy.ts';
 import { kafkaLogOptions } from '../contract/kafkaSubjects.ts';
-import { asAdmin, type TestBroker, testBroker, whyNoKafka } from '../support/kafkaBroker.ts';
+import { sharedEngine } from '../support/engines.ts';
+import { asAdmin, whyNoKafka } from '../support/kafkaBroker.ts';
 import { feedOf, joinLog, takeRecords } from '../support/kafkaLogs.ts';
 import { seededRandom } from '../support/random.ts';
 
@@ -43,11 +44,10 @@ describe('lz4', () => {
 const reason = await whyNoKafka();
 
 describe.skipIf(reason !== null)(reason === null ? 'from a broker' : `skipped: ${reason}`, () => {
-  let broker: TestBroker;
+  let address: string;
   beforeAll(async () => {
-    broker = await testBroker();
+    address = await sharedEngine('kafka');
   }, 120_000);
-  afterAll(() => broker?.close());
 
   // A topic with a compression type has the broker, which is the Java client's code, pack what we wrote plainly.
   it.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)('reads batches that are packed with %s', async (name) => {
@@ -62,12 +62,12 @@ describe.skipIf(reason !== null)(reason === null ? 'from a broker' : `skipped: $
         return plain().decompress(bytes);
       },
     });
-    const options = kafkaLogOptions(broker.address);
+    const options = kafkaLogOptions(address);
     const configEntries = [
       { name: 'compression.type', value: name },
       { name: 'message.timestamp.type', value: 'LogAppendTime' },
     ];
-    await asAdmin(broker.address, (admin) =>
+    await asAdmin(address, (admin) =>
       admin.createTopics({ topics: [{ topic: options.topic!, numPartitions: 4, configEntries }] }),
     );
     const joined = await joinLog(options);

@@ -1,22 +1,22 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { limits } from '../../src/kafka/limits.ts';
 import { openKafkaLog } from '../../src/log/kafkaLog.ts';
 import { until } from '../contract/contract.ts';
 import { kafkaLogOptions, openKafkaLogSubject } from '../contract/kafkaSubjects.ts';
-import { asAdmin, type TestBroker, testBroker, whyNoKafka } from '../support/kafkaBroker.ts';
+import { sharedEngine } from '../support/engines.ts';
+import { asAdmin, whyNoKafka } from '../support/kafkaBroker.ts';
 
 const reason = await whyNoKafka();
 const entry = (value: string) => ({ shard: 1, key: 'u:1', value });
 
 describe.skipIf(reason !== null)(reason === null ? 'appends' : `skipped: ${reason}`, () => {
-  let broker: TestBroker;
+  let address: string;
   beforeAll(async () => {
-    broker = await testBroker();
+    address = await sharedEngine('kafka');
   }, 120_000);
-  afterAll(() => broker?.close());
 
   it('refuse a record that is too large for a batch, and take its neighbours', async () => {
-    const log = await openKafkaLog(kafkaLogOptions(broker.address));
+    const log = await openKafkaLog(kafkaLogOptions(address));
     const largest = 'x'.repeat(limits.batchBytes - 'u:1'.length - 32);
     const outcomes = await log.append([entry('small'), entry(largest), entry(`${largest}x`), entry('small too')]);
     expect(outcomes).toMatchObject([
@@ -29,7 +29,7 @@ describe.skipIf(reason !== null)(reason === null ? 'appends' : `skipped: ${reaso
   });
 
   it('take as many as may wait while Kafka does not answer, and refuse the next at once', async () => {
-    const subject = await openKafkaLogSubject(broker.address);
+    const subject = await openKafkaLogSubject(address);
     const { log } = subject;
     await log.append([entry('before')]);
     const release = await subject.stall();
@@ -49,10 +49,10 @@ describe.skipIf(reason !== null)(reason === null ? 'appends' : `skipped: ${reaso
   });
 
   it('are surely refused while no partition is there to take them, and taken when there is one again', async () => {
-    const options = kafkaLogOptions(broker.address, { appendDeadlineMs: 500 });
+    const options = kafkaLogOptions(address, { appendDeadlineMs: 500 });
     const log = await openKafkaLog(options);
     expect(await log.append([entry('early')])).toMatchObject([{ ok: true, offset: 0 }]);
-    await asAdmin(broker.address, (admin) => admin.deleteTopics({ topics: [options.topic!] }));
+    await asAdmin(address, (admin) => admin.deleteTopics({ topics: [options.topic!] }));
     expect(await log.append([entry('refused')])).toMatchObject([{ ok: false, code: 'LOG_UNAVAILABLE' }]);
     await (await openKafkaLog(options)).close();
     const codes: string[] = [];

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { limits } from '../../src/kafka/limits.ts';
 import { until } from '../contract/contract.ts';
 import { kafkaLogOptions } from '../contract/kafkaSubjects.ts';
-import { asAdmin, type TestBroker, testBroker, whyNoKafka } from '../support/kafkaBroker.ts';
+import { sharedEngine } from '../support/engines.ts';
+import { asAdmin, whyNoKafka } from '../support/kafkaBroker.ts';
 import { feedOf, type JoinedLog, joinLog, otherProgram, takeRecords } from '../support/kafkaLogs.ts';
 import { TcpProxy } from '../support/tcpProxy.ts';
 
@@ -10,14 +11,13 @@ const reason = await whyNoKafka();
 const entry = (shard: number, value: string) => ({ shard, key: `u:${value}`, value });
 
 describe.skipIf(reason !== null)(reason === null ? 'members' : `skipped: ${reason}`, () => {
-  let broker: TestBroker;
+  let address: string;
   beforeAll(async () => {
-    broker = await testBroker();
+    address = await sharedEngine('kafka');
   }, 120_000);
-  afterAll(() => broker?.close());
 
   it('share the shards; who stays keeps its feeds, and who leaves hands over', async () => {
-    const options = kafkaLogOptions(broker.address, { shards: 8 });
+    const options = kafkaLogOptions(address, { shards: 8 });
     const first = await joinLog(options);
     await until('the first has all shards', () => first.feeds.size === 8);
     const before = new Map(first.feeds);
@@ -52,7 +52,7 @@ describe.skipIf(reason !== null)(reason === null ? 'members' : `skipped: ${reaso
   });
 
   it('hear by a heartbeat that began later that a shard is still theirs', async () => {
-    const joined = await joinLog(kafkaLogOptions(broker.address));
+    const joined = await joinLog(kafkaLogOptions(address));
     const feed = await feedOf(joined, 0);
     await feed.confirmed!();
     const startedAt = performance.now();
@@ -67,7 +67,7 @@ describe.skipIf(reason !== null)(reason === null ? 'members' : `skipped: ${reaso
   });
 
   it('tell Kafka how far they have folded, never further', async () => {
-    const options = kafkaLogOptions(broker.address);
+    const options = kafkaLogOptions(address);
     const joined = await joinLog(options);
     await joined.log.append(Array.from({ length: 5 }, (_, n) => entry(2, String(n))));
     const feed = await feedOf(joined, 2);
@@ -75,7 +75,7 @@ describe.skipIf(reason !== null)(reason === null ? 'members' : `skipped: ${reaso
     await takeRecords(feed, 5);
     feed.folded(3);
     await joined.membership.leave();
-    await asAdmin(broker.address, async (admin) => {
+    await asAdmin(address, async (admin) => {
       const [offsets] = await admin.fetchOffsets({ groupId: options.groupId!, topics: [options.topic!] });
       expect(offsets!.partitions.find(({ partition }) => partition === 2)?.offset).toBe('3');
     });
@@ -84,8 +84,8 @@ describe.skipIf(reason !== null)(reason === null ? 'members' : `skipped: ${reaso
 
   it('lose their shards to others when they are not heard of, and learn it when they are back', async () => {
     const sessionTimeoutMs = 2_000;
-    const proxy = await TcpProxy.to(broker.address);
-    const options = kafkaLogOptions(broker.address, { sessionTimeoutMs });
+    const proxy = await TcpProxy.to(address);
+    const options = kafkaLogOptions(address, { sessionTimeoutMs });
     const cutOff = await joinLog({ ...options, connection: { ...options.connection, reach: () => proxy.address } });
     await until('it has all shards', () => cutOff.feeds.size === 4);
     const other = await joinLog(options);
@@ -117,7 +117,7 @@ describe.skipIf(reason !== null)(reason === null ? 'members' : `skipped: ${reaso
   };
 
   it('read ahead no more than the buffer and one fetch hold, and lose nothing by it', async () => {
-    const joined = await joinLog(kafkaLogOptions(broker.address));
+    const joined = await joinLog(kafkaLogOptions(address));
     const feed = await feedOf(joined, 0);
     await appendMany(joined, 0);
     await feed.open(0);
@@ -135,14 +135,14 @@ describe.skipIf(reason !== null)(reason === null ? 'members' : `skipped: ${reaso
   });
 
   it('hand over nothing from behind a gap that was trimmed out of the log, and say LOG_NO_LONGER_REACHES', async () => {
-    const options = kafkaLogOptions(broker.address);
+    const options = kafkaLogOptions(address);
     const joined = await joinLog(options);
     const feed = await feedOf(joined, 1);
     await appendMany(joined, 1);
     await feed.open(0);
     const [first] = await feed.take({ records: 1, bytes: 1 }, 5_000);
     expect(first?.offset).toBe(0);
-    await asAdmin(broker.address, async (admin) => {
+    await asAdmin(address, async (admin) => {
       await admin.fetchTopicMetadata({ topics: [options.topic!] });
       await admin.fetchTopicOffsets(options.topic!);
       await admin.deleteTopicRecords({ topic: options.topic!, partitions: [{ partition: 1, offset: '11000' }] });
@@ -164,11 +164,11 @@ describe.skipIf(reason !== null)(reason === null ? 'members' : `skipped: ${reaso
   });
 
   it("pass over transactions' markers and what was aborted", async () => {
-    const options = kafkaLogOptions(broker.address);
+    const options = kafkaLogOptions(address);
     const joined = await joinLog(options);
     const feed = await feedOf(joined, 3);
     await feed.open(0);
-    const producer = otherProgram(broker.address).producer({
+    const producer = otherProgram(address).producer({
       transactionalId: options.topic!,
       maxInFlightRequests: 1,
       idempotent: true,

@@ -1,31 +1,31 @@
 import kafkajs from 'kafkajs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { openKafkaLog } from '../../src/log/kafkaLog.ts';
 import { kafkaLogOptions } from '../contract/kafkaSubjects.ts';
-import { asAdmin, type TestBroker, testBroker, whyNoKafka } from '../support/kafkaBroker.ts';
+import { sharedEngine } from '../support/engines.ts';
+import { asAdmin, whyNoKafka } from '../support/kafkaBroker.ts';
 
 const reason = await whyNoKafka();
 
 describe.skipIf(reason !== null)(reason === null ? 'the topic' : `skipped: ${reason}`, () => {
-  let broker: TestBroker;
+  let address: string;
   beforeAll(async () => {
-    broker = await testBroker();
+    address = await sharedEngine('kafka');
   }, 120_000);
-  afterAll(() => broker?.close());
 
   const made = async (numPartitions: number, settings: Readonly<Record<string, string>>) => {
-    const options = kafkaLogOptions(broker.address);
+    const options = kafkaLogOptions(address);
     const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
-    await asAdmin(broker.address, (admin) =>
+    await asAdmin(address, (admin) =>
       admin.createTopics({ topics: [{ topic: options.topic!, numPartitions, configEntries }] }),
     );
     return options;
   };
 
   it('is made as configured, and found again', async () => {
-    const options = kafkaLogOptions(broker.address, { shards: 6, retentionMs: 86_400_000 });
+    const options = kafkaLogOptions(address, { shards: 6, retentionMs: 86_400_000 });
     await (await openKafkaLog(options)).close();
-    await asAdmin(broker.address, async (admin) => {
+    await asAdmin(address, async (admin) => {
       const { topics } = await admin.fetchTopicMetadata({ topics: [options.topic!] });
       expect(topics[0]!.partitions).toHaveLength(6);
       const { resources } = await admin.describeConfigs({
@@ -74,7 +74,7 @@ describe.skipIf(reason !== null)(reason === null ? 'the topic' : `skipped: ${rea
   });
 
   it('refuses to ask for more replicas in sync than there are copies', async () => {
-    await expect(openKafkaLog(kafkaLogOptions(broker.address, { minInsyncReplicas: 2 }))).rejects.toMatchObject({
+    await expect(openKafkaLog(kafkaLogOptions(address, { minInsyncReplicas: 2 }))).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
     });
   });

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe } from 'vitest';
-import { until } from '../contract/contract.ts';
+import { runContract, until } from '../contract/contract.ts';
 import { openRedisStore } from '../contract/redisSubjects.ts';
-import { stateStoreContract } from '../contract/stateStore.contract.ts';
+import { stateStoreCases } from '../contract/stateStore.contract.ts';
 import { hasRedisServer, type RedisServer, startRedis } from '../support/redisServer.ts';
 
 /** A node of a cluster refuses commands and scripts whose keys are of several slots, also where it has all slots itself. */
-describe.skipIf(!hasRedisServer)('on a Redis that is a cluster node', () => {
+describe.skipIf(!hasRedisServer)('the StateStore contract on a Redis that is a cluster node', () => {
   let server: RedisServer;
   beforeAll(async () => {
     server = await startRedis('--cluster-enabled', 'yes');
@@ -14,5 +14,5 @@ describe.skipIf(!hasRedisServer)('on a Redis that is a cluster node', () => {
   });
   afterAll(() => server.close());
 
-  stateStoreContract('redisStore', () => openRedisStore(server));
+  runContract(stateStoreCases, () => openRedisStore(server.url));
 });

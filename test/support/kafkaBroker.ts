@@ -1,21 +1,18 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import kafkajs, { type Admin } from 'kafkajs';
 import { kafkaAnswers, kafkaNeeds, startKafka, stopKafka } from '../../scripts/engines/kafka.ts';
 import { enginePorts } from '../../scripts/engines/ports.ts';
 import { guardTimers } from '../../src/kafka/timerGuard.ts';
-
-export interface TestBroker {
-  readonly address: string;
-  close(): Promise<void>;
-}
+import { freePorts } from './ports.ts';
 
 /** A broker of the test's own, which may be stopped and started again. */
-export interface OwnBroker extends TestBroker {
+export interface OwnBroker {
+  readonly address: string;
   stop(signal: NodeJS.Signals): Promise<void>;
   start(): Promise<void>;
+  close(): Promise<void>;
 }
 
 /** Why this machine cannot run what needs Kafka; null: it can. With CI=true that is a failure, not a reason to skip. */
@@ -26,15 +23,9 @@ export async function whyNoKafka(): Promise<string | null> {
   return needs;
 }
 
-/** The broker of `npm run engines` if it is up, else one for this file. */
-export async function testBroker(): Promise<TestBroker> {
-  const address = `127.0.0.1:${enginePorts.kafka}`;
-  return (await kafkaAnswers(address)) ? { address, close: async () => {} } : ownBroker();
-}
-
 export async function ownBroker(): Promise<OwnBroker> {
   const folder = mkdtempSync(join(tmpdir(), 'usher-kafka-'));
-  const [port, controllerPort] = await freePorts();
+  const [port, controllerPort] = (await freePorts(2)) as [number, number];
   const start = async () => void (await startKafka({ folder, port, controllerPort }));
   const stop = async (signal: NodeJS.Signals) => void (await stopKafka(folder, signal));
   await start();
@@ -47,20 +38,6 @@ export async function ownBroker(): Promise<OwnBroker> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()];
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) =>
-          server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port)),
-        ),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports as [number, number];
 }
 
 /** Does something with Kafka's own tools, as an operator or another program would. */

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { until } from '../contract/contract.ts';
+import { freePorts } from './ports.ts';
 
 /** Whether a Redis can be started here. In CI a missing one is a failure, elsewhere its tests are skipped by name. */
 export const hasRedisServer = ((): boolean => {
@@ -35,7 +35,7 @@ export interface RedisServer {
 /** A Redis of its own on a free port, its data in a temporary folder, with an append-only file and without eviction. */
 export async function startRedis(...settings: readonly string[]): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), 'usher-redis-'));
-  const port = await freePort();
+  const [port] = (await freePorts(1)) as [number];
   const admin = new Redis(port, '127.0.0.1', { lazyConnect: true, retryStrategy: () => 20 });
   admin.on('error', () => {});
   let child: ChildProcess | null = null;
@@ -86,13 +86,4 @@ async function answers(port: number): Promise<boolean> {
   } finally {
     probe.disconnect();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
