@@ -1,14 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { runCli } from '../../src/cli/index.ts';
 import { recordedIo } from '../support/cliIo.ts';
+import { describePair } from '../support/pair.ts';
 import { seededRandom } from '../support/random.ts';
 import { refold } from '../support/refold.ts';
 import { describeWithSample, rees46Sample } from '../support/samples.ts';
-import { startTestUsher, type TestUsher } from '../support/startUsher.ts';
+import { startWhole, type WholeUsher } from '../support/startWhole.ts';
 
 const shards = 4;
 /** Batches of one record with nothing kept in memory, of a few, and of as many as there are. */
@@ -18,26 +16,18 @@ const cuts = [
   { batchRecords: 5_000, batchBytes: 50_000_000, commitVisitors: 256 },
 ];
 
-const folders: string[] = [];
-afterEach(async () => {
-  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
-});
+/** An outbox empties when its topics have it, a fold into an empty state has nobody who writes them. */
+const config = { shards, outputs: [] };
 
-async function startOver(folder?: string): Promise<{ usher: TestUsher; folder: string }> {
-  const data = folder ?? (await mkdtemp(join(tmpdir(), 'usher-refold-test-')));
-  if (folder === undefined) folders.push(data);
-  return { usher: await startTestUsher({ data, shards }), folder: data };
-}
-
-describe('the log of a stopped Usher, folded again into an empty state', () => {
+describePair('the log of a stopped Usher, folded again into an empty state', () => {
   it('gives the same state to the byte, however its batches are cut', async () => {
     const random = seededRandom(7);
-    const { usher: first, folder } = await startOver();
     const numbers = new Map<string, number>();
+    await using first = await startWhole(config);
     const delayed = await sendShopping(first, random, numbers, []);
     // Another owner of the same shards, another epoch; and what it folds depends on what it loads.
     await first.stop();
-    const { usher: second } = await startOver(folder);
+    await using second = await first.restart();
     await sendShopping(second, random, numbers, delayed);
     await second.caughtUp();
     const { data } = await second.query('{ status { shards { counters } } }', {}, second.devKey!);
@@ -51,27 +41,36 @@ describe('the log of a stopped Usher, folded again into an empty state', () => {
     for (const name of ['folded', 'duplicate', 'held', 'late', 'skipped', 'failed', 'rulesFired', 'timersFired']) {
       expect(total(name), `${name}: the workload must have some`).toBeGreaterThan(0);
     }
-    const { state, again } = await refold(folder, shards, cuts);
-    for (const other of again) expect(other).toEqual(state);
-  }, 60_000);
+    await expectSameAgain(second, cuts);
+  }, 120_000);
+
+  describeWithSample('after three hours of a real shop', rees46Sample, (file) => {
+    it('gives the same state to the byte, however its batches are cut', async () => {
+      await using usher = await startWhole(config);
+      const io = recordedIo();
+      const args = ['replay', file, '--finish', '30m', '--json', '--url', usher.url, '--key', usher.devKey!];
+      expect(await runCli(args, io), io.errLines.join('\n')).toBe(0);
+      await usher.stop();
+      expect(await expectSameAgain(usher, cuts.slice(1))).toBeGreaterThan(4_504);
+    }, 240_000);
+  });
 });
 
-describeWithSample('the log of three hours of a real shop, folded again', rees46Sample, (file) => {
-  it('gives the same state to the byte, however its batches are cut', async () => {
-    const { usher, folder } = await startOver();
-    const io = recordedIo();
-    const args = ['replay', file, '--finish', '30m', '--json', '--url', usher.url, '--key', usher.devKey!];
-    expect([await runCli(args, io), io.errLines]).toEqual([0, []]);
-    await usher.stop();
-    const { state, again } = await refold(folder, shards, cuts.slice(1));
-    expect(state.length).toBeGreaterThan(4_504);
+/** @returns how many lines the state has */
+async function expectSameAgain(usher: WholeUsher, by: typeof cuts): Promise<number> {
+  const left = await usher.openStopped();
+  try {
+    const { state, again } = await refold(left, by);
     for (const other of again) expect(other).toEqual(state);
-  }, 120_000);
-});
+    return state.length;
+  } finally {
+    await left.close();
+  }
+}
 
 /** Twelve shoppers whose clients lose, delay, repeat, swap and skip events, and two who only have ids. Answers what is delayed. */
 async function sendShopping(
-  usher: TestUsher,
+  usher: WholeUsher,
   random: () => number,
   numbers: Map<string, number>,
   arriving: object[],

@@ -74,7 +74,12 @@ function endOf(error: unknown): string {
 }
 
 /** A subscription over server-sent events. */
-export function stream(usher: TestUsher, query: string, token: string, variables: Record<string, unknown> = {}) {
+export function stream(
+  usher: Pick<TestUsher, 'url'>,
+  query: string,
+  token: string,
+  variables: Record<string, unknown> = {},
+) {
   const received = new Received<Result>();
   const abort = new AbortController();
   const read = async () => {

@@ -5,30 +5,30 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openKafkaLog } from '../../src/log/kafkaLog.ts';
 import type { LogRecord } from '../../src/model/record.ts';
 import { kafkaLogOptions } from '../contract/kafkaSubjects.ts';
-import { asAdmin, type TestBroker, testBroker, whyNoKafka } from '../support/kafkaBroker.ts';
+import { sharedEngine } from '../support/engines.ts';
+import { asAdmin, whyNoKafka } from '../support/kafkaBroker.ts';
 import { dumpTopic } from '../support/topicDump.ts';
 
 const reason = await whyNoKafka();
 
 describe.skipIf(reason !== null)(reason === null ? 'a dump of a topic' : `skipped: ${reason}`, () => {
-  let broker: TestBroker;
+  let address: string;
   let folder: string;
   beforeAll(async () => {
-    broker = await testBroker();
+    address = await sharedEngine('kafka');
     folder = await mkdtemp(join(tmpdir(), 'usher-dump-'));
   }, 120_000);
   afterAll(async () => {
-    await broker?.close();
     await rm(folder, { recursive: true });
   });
 
   const dumpGroups = async () => {
-    const { groups } = await asAdmin(broker.address, (admin) => admin.listGroups());
+    const { groups } = await asAdmin(address, (admin) => admin.listGroups());
     return groups.map(({ groupId }) => groupId).filter((id) => id.startsWith('dump.'));
   };
 
   it('has every record once, each shard in order, and leaves no group behind', async () => {
-    const options = kafkaLogOptions(broker.address, { shards: 3 });
+    const options = kafkaLogOptions(address, { shards: 3 });
     const log = await openKafkaLog(options);
     const entries = Array.from({ length: 3_000 }, (_, n) => ({
       // The third shard stays empty.
@@ -40,7 +40,7 @@ describe.skipIf(reason !== null)(reason === null ? 'a dump of a topic' : `skippe
     await log.close();
     const path = join(folder, 'topic.jsonl');
     const before = await dumpGroups();
-    expect(await dumpTopic(broker.address, options.topic!, path)).toBe(entries.length);
+    expect(await dumpTopic(address, options.topic!, path)).toBe(entries.length);
 
     const lines = (await readFile(path, 'utf8')).trimEnd().split('\n');
     const records = lines.map((line) => JSON.parse(line) as LogRecord);
@@ -60,8 +60,8 @@ describe.skipIf(reason !== null)(reason === null ? 'a dump of a topic' : `skippe
   }, 60_000);
 
   it('of an empty topic is empty', async () => {
-    const options = kafkaLogOptions(broker.address);
+    const options = kafkaLogOptions(address);
     await (await openKafkaLog(options)).close();
-    expect(await dumpTopic(broker.address, options.topic!, join(folder, 'empty.jsonl'))).toBe(0);
+    expect(await dumpTopic(address, options.topic!, join(folder, 'empty.jsonl'))).toBe(0);
   });
 });

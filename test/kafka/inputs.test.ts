@@ -9,7 +9,8 @@ import { readPlaybook } from '../../src/playbook/read.ts';
 import { InputIntake, type InputReport } from '../../src/worker/inputIntake.ts';
 import { thisMachine } from '../../src/worker/machine.ts';
 import { until } from '../contract/contract.ts';
-import { asAdmin, type TestBroker, testBroker, whyNoKafka } from '../support/kafkaBroker.ts';
+import { sharedEngine } from '../support/engines.ts';
+import { asAdmin, whyNoKafka } from '../support/kafkaBroker.ts';
 import { otherProgram } from '../support/kafkaLogs.ts';
 import { hasRedisServer, type RedisServer, startRedis } from '../support/redisServer.ts';
 import { startTestUsher, type TestUsher } from '../support/startUsher.ts';
@@ -27,14 +28,13 @@ interface Message {
 const search = (visitor: string, query: string): Message => ({ key: visitor, value: JSON.stringify({ query }) });
 
 describe.skipIf(reason !== null)(reason === null ? 'input topics' : `skipped: ${reason}`, () => {
-  let broker: TestBroker;
+  let address: string;
   let redis: RedisServer;
   beforeAll(async () => {
-    [broker, redis] = await Promise.all([testBroker(), startRedis()]);
+    [address, redis] = await Promise.all([sharedEngine('kafka'), startRedis()]);
   }, 120_000);
   afterAll(async () => {
     await redis?.close();
-    await broker?.close();
   });
 
   /** Names that no other test has. */
@@ -43,25 +43,25 @@ describe.skipIf(reason !== null)(reason === null ? 'input topics' : `skipped: ${
     return { namespace: `t${tag}`, topic: `crm.${tag}` };
   }
   const createTopic = (topic: string) =>
-    asAdmin(broker.address, (admin) =>
+    asAdmin(address, (admin) =>
       admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true }),
     );
   async function produce(topic: string, messages: readonly Message[], compression = 0): Promise<void> {
-    const producer = otherProgram(broker.address).producer();
+    const producer = otherProgram(address).producer();
     await producer.connect();
     await producer.send({ topic, messages: [...messages], compression });
     await producer.disconnect();
   }
   /** How many records of the topic the group has left behind it. */
   async function committed(namespace: string, topic: string): Promise<number> {
-    const [offsets] = await asAdmin(broker.address, (admin) =>
+    const [offsets] = await asAdmin(address, (admin) =>
       admin.fetchOffsets({ groupId: `${namespace}.g1.inputs`, topics: [topic] }),
     );
     return offsets!.partitions.reduce((sum, { offset }) => sum + Math.max(0, Number(offset)), 0);
   }
   async function usherOf(namespace: string, inputs: readonly { topic: string; type: string }[]): Promise<TestUsher> {
     const usher = await startTestUsher({
-      kafkaBrokers: [broker.address],
+      kafkaBrokers: [address],
       redisUrl: redis.url,
       namespace,
       shards,
@@ -96,7 +96,7 @@ describe.skipIf(reason !== null)(reason === null ? 'input topics' : `skipped: ${
   }
   /** An intake of its own, as another process has, over whatever stands before its log. */
   async function startIntake(namespace: string, topic: string, wrap: (log: EventLog) => EventLog = (log) => log) {
-    const connection = { brokers: [broker.address], clientId: 'usher-test' };
+    const connection = { brokers: [address], clientId: 'usher-test' };
     const log = await openKafkaLog({
       connection,
       shards,
@@ -288,7 +288,7 @@ describe.skipIf(reason !== null)(reason === null ? 'input topics' : `skipped: ${
     expect(intake.reports.every(({ what }) => what === 'retrying')).toBe(true);
     expect(intake.reports.length).toBeGreaterThan(1);
     expect(await committed(namespace, topic)).toBe(0);
-    const { groups } = await asAdmin(broker.address, (admin) => admin.describeGroups([`${namespace}.g1.inputs`]));
+    const { groups } = await asAdmin(address, (admin) => admin.describeGroups([`${namespace}.g1.inputs`]));
     expect(groups[0]?.members).toHaveLength(1);
     refusing = false;
     await until('all are committed', async () => (await committed(namespace, topic)) === 2);
@@ -302,7 +302,7 @@ describe.skipIf(reason !== null)(reason === null ? 'input topics' : `skipped: ${
     const missing = `${topic}.later`;
     await createTopic(topic);
     const told: string[] = [];
-    const connection = { brokers: [broker.address], clientId: 'usher-test' };
+    const connection = { brokers: [address], clientId: 'usher-test' };
     const inputs = new KafkaInputs({
       connection,
       topics: [topic, missing],

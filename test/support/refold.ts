@@ -1,23 +1,16 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { defaultFoldSettings } from '../../src/fold/work.ts';
-import { sqliteLog } from '../../src/log/sqliteLog.ts';
 import { canonicalJson } from '../../src/model/json.ts';
 import { Bundles } from '../../src/playbook/bundles.ts';
-import { localBroadcast } from '../../src/push/localBroadcast.ts';
-import { openSqlite, type SqliteFile } from '../../src/sqlite/sqlite.ts';
-import { sqliteStore } from '../../src/state/sqliteStore.ts';
 import type { StateStore } from '../../src/state/stateStore.ts';
 import { thisMachine } from '../../src/worker/machine.ts';
 import { type WorkerLimits, workerLimits } from '../../src/worker/shard.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { until } from '../contract/contract.ts';
+import type { StoppedEngines } from './stoppedEngines.ts';
 
-const dayMs = 86_400_000;
-const retention = { ageMs: 3650 * dayMs, bytes: 1e12 };
 const deadlineMs = 120_000;
 
-/** What a stopped Usher left in its data folder: the state that its own run made, and the same log folded anew in other ways. */
+/** The state that an Usher's own run made, and the same log folded anew in other ways. */
 export interface Refolded {
   readonly state: readonly string[];
   /** One for each of the limits asked for. */
@@ -25,50 +18,33 @@ export interface Refolded {
 }
 
 /**
- * Folds the log of a data folder again into empty states, with batches cut by `cuts`. States are lines of canonical JSON,
+ * Folds the log that an Usher left again into empty states, with batches cut by `cuts`. States are lines of canonical JSON,
  * one a visitor, a failed event, an output or a shard's meta, without what names the run: owner, epoch, commits and lineage.
  */
-export async function refold(
-  folder: string,
-  shards: number,
-  cuts: readonly Partial<WorkerLimits>[],
-): Promise<Refolded> {
-  const file = await openSqlite({ folder, shards, appendDeadlineMs: 5_000, retention });
-  try {
-    const store = sqliteStore(file, localBroadcast());
-    // A tick appended while it stopped may lie beyond what its own run folded; all states are compared at the log's end.
-    await foldToEnd(file, store, store, {});
-    const again: (readonly string[])[] = [];
-    for (const cut of cuts) {
-      const fresh = await mkdtemp(join(tmpdir(), 'usher-refold-'));
-      const freshFile = await openSqlite({ folder: fresh, shards, appendDeadlineMs: 5_000, retention });
-      try {
-        const freshStore = sqliteStore(freshFile, localBroadcast());
-        await foldToEnd(file, freshStore, store, cut);
-        again.push(await stateOf(freshStore, shards));
-      } finally {
-        await freshFile.close();
-        await rm(fresh, { recursive: true });
-      }
+export async function refold(left: StoppedEngines, cuts: readonly Partial<WorkerLimits>[]): Promise<Refolded> {
+  const { store, shards } = left;
+  // A tick appended while it stopped may lie beyond what its own run folded; all states are compared at the log's end.
+  await foldToEnd(left, store, {});
+  const again: (readonly string[])[] = [];
+  for (const cut of cuts) {
+    const empty = await left.openEmpty();
+    try {
+      await foldToEnd(left, empty.store, cut);
+      again.push(await stateOf(empty.store, shards));
+    } finally {
+      await empty.remove();
     }
-    return { state: await stateOf(store, shards), again };
-  } finally {
-    await file.close();
   }
+  return { state: await stateOf(store, shards), again };
 }
 
-/** Folds what the log of `file` has and `into` has not, with the bundles of another store. */
-async function foldToEnd(
-  file: SqliteFile,
-  into: StateStore,
-  bundles: StateStore,
-  cut: Partial<WorkerLimits>,
-): Promise<void> {
+/** Folds what the log has and `into` has not, with the bundles of the state that the run made. */
+async function foldToEnd(left: StoppedEngines, into: StateStore, cut: Partial<WorkerLimits>): Promise<void> {
   const faults: string[] = [];
   const worker = new Worker({
-    log: sqliteLog(file),
+    log: await left.openLog(),
     store: into,
-    bundles: new Bundles((hash) => bundles.readBundle(hash)),
+    bundles: new Bundles((hash) => left.store.readBundle(hash)),
     fold: defaultFoldSettings,
     limits: { ...workerLimits, ...cut },
     // A clock that stands at 0 asks for no tick: the log must stay as it is.
@@ -78,6 +54,7 @@ async function foldToEnd(
     },
   });
   await worker.start();
+  await until('every shard is assigned', () => worker.states().size === left.shards);
   await worker.caughtUp(AbortSignal.timeout(deadlineMs));
   await worker.stop();
   if (faults.length > 0) throw new Error(faults.join('\n'));

@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type RunningUsher, startUsher } from '../../src/compose.ts';
 import { type Config, loadConfig } from '../../src/config.ts';
 import { createLogger } from '../../src/observe/logger.ts';
+import { type Engines, freshNamespace } from './engines.ts';
 import { queryOf, type TestUsher } from './startUsher.ts';
 
 export interface TestCluster extends Pick<TestUsher, 'url' | 'config' | 'query' | 'caughtUp' | 'stop'> {
@@ -16,14 +16,11 @@ export interface TestCluster extends Pick<TestUsher, 'url' | 'config' | 'query' 
 }
 
 /** Settings of an Usher over these engines that shares nothing with any other test. */
-export function clusterConfig(
-  engines: { readonly redisUrl: string; readonly kafka: string },
-  overrides: Partial<Config> = {},
-): Partial<Config> {
+export function clusterConfig(engines: Engines, overrides: Partial<Config> = {}): Partial<Config> {
   return {
     kafkaBrokers: [engines.kafka],
     redisUrl: engines.redisUrl,
-    namespace: `t-${randomBytes(8).toString('hex')}`,
+    namespace: freshNamespace(),
     sessionTimeoutMs: 6_000,
     shards: 2,
     ...overrides,
