@@ -19,7 +19,8 @@ export interface Refolded {
 
 /**
  * Folds the log that an Usher left again into empty states, with batches cut by `cuts`. States are lines of canonical JSON,
- * one a visitor, a failed event, an output or a shard's meta, without what names the run: owner, epoch, commits and lineage.
+ * one a visitor, a failed event, an output or a shard's meta, without what belongs to the run: owner, epoch, commits, lineage, and how
+ * far events were copied to other topics.
  */
 export async function refold(left: StoppedEngines, cuts: readonly Partial<WorkerLimits>[]): Promise<Refolded> {
   const { store, shards } = left;
@@ -66,7 +67,8 @@ async function stateOf(store: StateStore, shards: number): Promise<string[]> {
   for (let shard = 0; shard < shards; shard++) {
     const meta = await store.readMeta(shard);
     if (meta === null) throw new Error(`shard ${shard} has no state`);
-    const { owner: _owner, commits: _commits, epoch: _epoch, commit: _commit, lineage: _lineage, ...folded } = meta;
+    const { owner: _owner, commits: _commits, epoch: _epoch, commit: _commit, lineage: _lineage, ...rest } = meta;
+    const { copied: _copied, ...folded } = rest;
     line(`shard ${shard}`, folded);
     for (let after: string | null = null; ; ) {
       const page = await store.listVisitors(shard, after, 500);
