@@ -4,6 +4,9 @@ import type { Plant } from './plants.ts';
 import { schedules } from './schedule.ts';
 import { World } from './world.ts';
 
+/** Of a cluster that never comes to rest the beginning tells why. */
+const shownLines = 100;
+
 export interface Simulated {
   readonly counts: Counts;
   /** The first schedule that broke a promise, counted from 1, and how, with all that is needed to look into it; null: none did. */
@@ -38,10 +41,13 @@ export async function simulate(options: {
   await new World(result.counterexample[0], plant, noCounts()).run(trace).catch(() => {});
   const { message, stack } = result.errorInstance as Error;
   const report = [
-    `schedule ${result.numRuns} of seed ${seed} breaks a promise. Made as short as it gets, it is:`,
-    ...trace,
-    stack ?? message,
+    `schedule ${result.numRuns} of seed ${seed} breaks a promise: ${message}`,
     `To run just it: USHER_TEST_SEED=${seed} USHER_TEST_PATH=${result.counterexamplePath} npx vitest run test/simulation`,
+    'Made as short as it gets, it is:',
+    ...(trace.length <= 2 * shownLines
+      ? trace
+      : [...trace.slice(0, shownLines), `    … ${trace.length - 2 * shownLines} steps …`, ...trace.slice(-shownLines)]),
+    stack ?? message,
   ].join('\n');
   return { counts, broken: { schedule: result.numRuns, message, report } };
 }
