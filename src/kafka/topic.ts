@@ -39,9 +39,9 @@ export async function ensureTopic(client: KafkaClient, options: TopicOptions): P
     await admin.connect();
     const copies = await onceHosted(async () => {
       await create(admin, options);
+      await checkSettings(admin, options);
       return checkPartitions(admin, options);
     });
-    await checkSettings(admin, options);
     if (copies < replication) throw unsuitable(topic, 'replication', copies, `at least ${replication}`);
   } catch (error) {
     if (error instanceof UsherError) throw error;
