@@ -6,11 +6,9 @@ import kafkajs from 'kafkajs';
 import { guardTimers } from '../../src/kafka/timerGuard.ts';
 import { has, type Server, startServer, stopServer } from './server.ts';
 
-const version = '4.3.1';
+export const kafkaVersion = '4.3.1';
 /** Where the jars lie; shared by all brokers of this checkout. */
-const jars = join(import.meta.dirname, '..', '..', '.engines', `kafka-${version}`);
-/** In the command line of every broker that we start. */
-const mainClass = 'kafka.Kafka';
+const jars = join(import.meta.dirname, '..', '..', '.engines', `kafka-${kafkaVersion}`);
 
 /** What this machine lacks to run Kafka, as a sentence; null: nothing. */
 export function kafkaNeeds(): string | null {
@@ -44,14 +42,14 @@ export async function startKafka(options: {
     name: 'Kafka',
     folder,
     command: 'java',
-    args: ['-Xms256m', '-Xmx256m', '-cp', join(jars, '*'), mainClass, properties],
+    args: ['-Xms256m', '-Xmx256m', '-cp', join(jars, '*'), 'kafka.Kafka', properties],
     address: `127.0.0.1:${port}`,
     answers: () => kafkaAnswers(`127.0.0.1:${port}`),
   });
 }
 
 export function stopKafka(folder: string, signal?: NodeJS.Signals): Promise<boolean> {
-  return stopServer(folder, mainClass, signal);
+  return stopServer(folder, signal);
 }
 
 /** Whether a broker serves requests there. */
