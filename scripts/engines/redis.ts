@@ -18,6 +18,8 @@ export async function startRedis({ folder, port }: { folder: string; port: numbe
     appendfsync: 'everysec',
     'maxmemory-policy': 'noeviction',
     daemonize: 'no',
+    // Its command line stays as it is, with the folder in it: so it is known again.
+    'set-proc-title': 'no',
   };
   return startServer({
     name: 'Redis',
@@ -30,7 +32,7 @@ export async function startRedis({ folder, port }: { folder: string; port: numbe
 }
 
 export function stopRedis(folder: string): Promise<boolean> {
-  return stopServer(folder, 'redis-server');
+  return stopServer(folder);
 }
 
 /** Whether a Redis that has read its data answers there. */

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -47,29 +48,45 @@ async function spawned(child: ChildProcess): Promise<void> {
   });
 }
 
-/** The process that `startServer` left in this folder, if it still runs; `word` is in its command line, for ids come again. */
-export function runningIn(folder: string, word: string): number | null {
+/**
+ * The process that `startServer` left in this folder, if it still runs. Process ids come again, so the folder must be in its command line:
+ * another checkout's engine is never taken for ours.
+ */
+export function runningIn(folder: string): number | null {
   try {
     const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'));
-    const { stdout } = spawnSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' });
-    return Number.isInteger(pid) && stdout.includes(word) ? pid : null;
+    const { stdout } = spawnSync('ps', ['-ww', '-o', 'args=', '-p', String(pid)], { encoding: 'utf8' });
+    return Number.isInteger(pid) && stdout.includes(folder) ? pid : null;
   } catch {
     return null;
   }
 }
 
 /** Ends it and waits until it is gone; kills what does not go in 20 s. */
-export async function stopServer(folder: string, word: string, signal: NodeJS.Signals = 'SIGTERM'): Promise<boolean> {
-  const pid = runningIn(folder, word);
+export async function stopServer(folder: string, signal: NodeJS.Signals = 'SIGTERM'): Promise<boolean> {
+  const pid = runningIn(folder);
   if (pid === null) return false;
   process.kill(pid, signal);
   const end = performance.now() + 20_000;
-  while (runningIn(folder, word) !== null) {
+  while (runningIn(folder) !== null) {
     if (performance.now() > end) process.kill(pid, 'SIGKILL');
     await sleep(50);
   }
   rmSync(join(folder, 'pid'), { force: true });
   return true;
+}
+
+/** Whether anything takes connections there. */
+export function isTaken(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port }, () => done(true));
+    const done = (taken: boolean) => {
+      socket.destroy();
+      resolve(taken);
+    };
+    socket.setTimeout(1_000, () => done(true));
+    socket.once('error', () => done(false));
+  });
 }
 
 function tailOf(file: string): string {
