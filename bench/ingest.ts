@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median, poster, type Server, startUsher } from './measure.ts';
+import { lagOf, sendVisits, visitorsOfVisits } from './visits.ts';
 
 /** How many events one core takes in, checks, logs durably and folds; and how long the fold is behind at the end. */
 export interface IngestResult {
@@ -104,49 +105,9 @@ async function measure(
   return { perSecond, lagMs: performance.now() - endedAt };
 }
 
-async function lagOf(post: (body: string) => Promise<string>): Promise<number> {
-  return JSON.parse(await post(JSON.stringify({ query: '{ status { lag } }' }))).data.status.lag;
-}
-
-/** A visit to the demo store, 20 events long: looks, a search, two products into the cart, slots seen. */
-const visit = [
-  ['page_viewed', { title: 'Home' }],
-  ['slot_shown', { slot: 'home_hero', content: 'hero_seasons' }],
-  ...[3, 17, 21, 8, 40].map((n) => ['product_viewed', { productId: product(n) }]),
-  ['search_performed', { query: 'trekking tent', results: 12 }],
-  ['product_clicked', { productId: product(17), list: 'search', position: 2 }],
-  ['product_viewed', { productId: product(17) }],
-  ['cart_item_added', { productId: product(17), quantity: 1 }],
-  ['product_viewed', { productId: product(33) }],
-  ['cart_item_added', { productId: product(33), quantity: 2 }],
-  ['slot_shown', { slot: 'cart_banner', content: 'free_shipping_reached' }],
-  ['product_viewed', { productId: product(17) }],
-  ['slot_shown', { slot: 'product_upsell', content: 'extra_warranty' }],
-  ...[5, 9, 12].map((n) => ['product_viewed', { productId: product(n) }]),
-  ['time_spent', { pageViewId: 'a1b2c3d4', seconds: 30 }],
-] as const;
-function product(n: number): string {
-  return `p_${String(n).padStart(3, '0')}`;
-}
-
-/** Profile and slots as stored, on average over 100 visitors after that visit, sent as the SDK does (source, sequence, context). */
+/** Profile and slots as stored, on average over the visitors of `visits.ts`. */
 async function bytesAfter20Events(server: Server, key: string): Promise<number> {
-  if (visit.length !== 20) throw new Error(`the visit has ${visit.length} events`);
-  const post = poster(server.port, '/graphql', 1, key);
-  for (const [n, [type, properties]] of visit.entries()) {
-    const events = Array.from({ length: perCall }, (_, visitor) => ({
-      id: randomUUID(),
-      type,
-      properties,
-      context: { url: 'http://localhost:4000/product/p_017', path: '/product/p_017', page: 'product', locale: 'en-US' },
-      visitor: { userId: `u${visitor}` },
-      source: `${visitor}`.padStart(16, '0'),
-      sequence: n + 1,
-    }));
-    const answer = await post(JSON.stringify({ query: batchQuery, variables: { input: { events } } }));
-    if (!answer.includes(`"accepted":${perCall}`)) throw new Error(answer.slice(0, 500));
-  }
-  while ((await lagOf(post)) > 0) await sleep(5);
+  await sendVisits(poster(server.port, '/graphql', 1, key));
   const { DatabaseSync } = await import('node:sqlite');
   const db = new DatabaseSync(join(server.folder, 'usher.db'), { readOnly: true });
   const row = db
@@ -155,7 +116,8 @@ async function bytesAfter20Events(server: Server, key: string): Promise<number> 
     )
     .get();
   db.close();
-  if (row?.['n'] !== perCall) throw new Error(`expected ${perCall} visitors in the state, found ${row?.['n']}`);
+  if (row?.['n'] !== visitorsOfVisits.length)
+    throw new Error(`expected ${visitorsOfVisits.length} visitors in the state, found ${row?.['n']}`);
   return Number(row['bytes']);
 }
 

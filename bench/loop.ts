@@ -28,7 +28,7 @@ export async function loop(perSecond: number, seconds: number, rounds: number): 
     ] as const) {
       const server = await start();
       try {
-        const latencies = await run(await connect(server), perSecond, seconds);
+        const latencies = await runLoop(await connect(server), perSecond, seconds);
         lost += latencies.filter(Number.isNaN).length;
         into.push(latencies.filter((value) => !Number.isNaN(value)));
       } finally {
@@ -43,13 +43,21 @@ export async function loop(perSecond: number, seconds: number, rounds: number): 
   return { perSecond, floor: summary(floor), usher: summary(usher), lost };
 }
 
-interface Connection {
-  send(visitor: number, id: string, n: number): Promise<unknown>;
+export interface LoopEvent {
+  /** Of `visitors`, from 0. */
+  readonly visitor: number;
+  readonly id: string;
+  readonly n: number;
+}
+
+export interface Connection {
+  /** Events that leave at the same moment. */
+  send(events: readonly LoopEvent[]): Promise<unknown>;
   onChange(listener: (id: string) => void): void;
   close(): void;
 }
 
-async function run(connection: Connection, perSecond: number, seconds: number): Promise<number[]> {
+export async function runLoop(connection: Connection, perSecond: number, seconds: number): Promise<number[]> {
   const scheduled = new Map<string, number>();
   const latencies: number[] = [];
   const start = performance.now() + 50;
@@ -64,11 +72,13 @@ async function run(connection: Connection, perSecond: number, seconds: number): 
   const answers: Promise<unknown>[] = [];
   for (let n = 0; n < total; ) {
     const dueBy = Math.min(total, Math.ceil(((performance.now() - start) / 1000) * perSecond));
+    const due: LoopEvent[] = [];
     for (; n < dueBy; n++) {
       const id = randomUUID();
       scheduled.set(id, start + (n / perSecond) * 1000);
-      answers.push(connection.send(n % visitors, id, n));
+      due.push({ visitor: n % visitors, id, n });
     }
+    if (due.length > 0) answers.push(connection.send(due));
     await sleep(1);
   }
   await Promise.all(answers);
@@ -81,10 +91,19 @@ async function run(connection: Connection, perSecond: number, seconds: number): 
 
 async function connectFloor(server: Server): Promise<Connection> {
   const post = poster(server.port, '/', 64);
+  return {
+    ...(await floorSockets(server.port)),
+    send: (events) => Promise.all(events.map((event) => post(JSON.stringify(floorEvent(event))))),
+  };
+}
+export const floorEvent = ({ visitor, id, n }: LoopEvent) => ({ visitor: `v${visitor}`, id, productId: `p_${n}` });
+
+/** One socket a visitor, of a floor. */
+export async function floorSockets(port: number): Promise<Omit<Connection, 'send'>> {
   let listener: (id: string) => void = () => {};
   const sockets = await Promise.all(
     Array.from({ length: visitors }, async (_, visitor) => {
-      const socket = new WebSocket(`ws://127.0.0.1:${server.port}`);
+      const socket = new WebSocket(`ws://127.0.0.1:${port}`);
       await new Promise((resolve) => socket.once('open', resolve));
       socket.send(`v${visitor}`);
       socket.on('message', (data) => listener((JSON.parse(String(data)) as { id: string }).id));
@@ -92,7 +111,6 @@ async function connectFloor(server: Server): Promise<Connection> {
     }),
   );
   return {
-    send: (visitor, id, n) => post(JSON.stringify({ visitor: `v${visitor}`, id, productId: `p_${n}` })),
     onChange: (next) => {
       listener = next;
     },
@@ -104,10 +122,22 @@ async function connectFloor(server: Server): Promise<Connection> {
 
 async function connectUsher(server: Server): Promise<Connection> {
   const posts = Array.from({ length: visitors }, (_, visitor) => poster(server.port, '/graphql', 4, `dev:v${visitor}`));
+  const query =
+    'mutation($input: TrackEventInput!) { trackEvent(input: $input) { outcome { status error { code message } } } }';
+  const track = async ({ visitor, id, n }: LoopEvent) => {
+    const variables = { input: { type: 'product_viewed', id, properties: { productId: `p_${n}` } } };
+    const answer = await posts[visitor]!(JSON.stringify({ query, variables }));
+    if (!answer.includes('ACCEPTED')) throw new Error(answer);
+  };
+  return { ...(await usherSockets(server.port)), send: (events) => Promise.all(events.map(track)) };
+}
+
+/** One subscription a visitor, each on a socket of its own. */
+export async function usherSockets(port: number): Promise<Omit<Connection, 'send'>> {
   let listener: (id: string) => void = () => {};
   const sockets = await Promise.all(
     Array.from({ length: visitors }, async (_, visitor) => {
-      const socket = new WebSocket(`ws://127.0.0.1:${server.port}/graphql`, 'graphql-transport-ws');
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/graphql`, 'graphql-transport-ws');
       await new Promise((resolve) => socket.once('open', resolve));
       socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer dev:v${visitor}` } }));
       await new Promise<void>((resolve) => {
@@ -129,14 +159,7 @@ async function connectUsher(server: Server): Promise<Connection> {
       return socket;
     }),
   );
-  const query =
-    'mutation($input: TrackEventInput!) { trackEvent(input: $input) { outcome { status error { code message } } } }';
   return {
-    async send(visitor, id, n) {
-      const variables = { input: { type: 'product_viewed', id, properties: { productId: `p_${n}` } } };
-      const answer = await posts[visitor]!(JSON.stringify({ query, variables }));
-      if (!answer.includes('ACCEPTED')) throw new Error(answer);
-    },
     onChange: (next) => {
       listener = next;
     },

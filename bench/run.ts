@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { clusterBench } from './clusterBench.ts';
 import { conditions, printConditions } from './conditions.ts';
 import { ingest, printIngest } from './ingest.ts';
 import { loop, printLoop } from './loop.ts';
@@ -19,12 +20,13 @@ const ingestResult = await ingest(quick ? 3 : 6, quick ? 1 : 3);
 printIngest(ingestResult);
 const conditionsResult = conditions();
 printConditions(conditionsResult);
+const clusterResult = await clusterBench(quick);
 
 if (!quick) {
   const file = join(import.meta.dirname, 'results', `${process.env['npm_package_version'] ?? 'unversioned'}.json`);
   writeFileSync(
     file,
-    `${JSON.stringify({ node: process.version, cpu: cpus()[0]?.model, loop: loopResult, ingest: ingestResult, conditions: conditionsResult }, null, 2)}\n`,
+    `${JSON.stringify({ node: process.version, cpu: cpus()[0]?.model, loop: loopResult, ingest: ingestResult, conditions: conditionsResult, cluster: clusterResult }, null, 2)}\n`,
   );
   console.log(`kept in ${file}`);
 }

@@ -1,0 +1,150 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Cluster, clusterSettings, cpuSeconds, startRole } from './cluster.ts';
+import { openLog, openState, positionsOf } from './clusterState.ts';
+import { median } from './measure.ts';
+import type { Peer } from './peer.ts';
+import { rules, shopEvents, writeShopPlaybook } from './shop.ts';
+
+/** How fast a backlog is worked off, beside the same job in Kafka Streams. */
+export interface DrainResult {
+  readonly events: number;
+  readonly one: Drained;
+  readonly two: Drained;
+  /** Events a second; null: the peer is not on this machine. */
+  readonly peerPerSecond: number | null;
+}
+
+interface Drained {
+  readonly perSecond: number;
+  /** CPU that one event took, µs: of all workers together, and of each engine. */
+  readonly workersMicros: number;
+  readonly redisMicros: number;
+  readonly kafkaMicros: number;
+}
+
+const visitors = 20_000;
+const { shards } = clusterSettings;
+const namespace = 'drain';
+export const drainSettings =
+  'one thread; the peer: exactly_once_v2, commit.interval.ms=100, in-memory store with changelog';
+
+export async function drain(cluster: Cluster, peer: Peer | null, events: number, rounds: number): Promise<DrainResult> {
+  const playbook = join(cluster.folder, 'shop');
+  writeShopPlaybook(playbook);
+  await fill(cluster, playbook, events);
+  if (peer !== null) {
+    await peer.load('topics');
+    await peer.load('fill', events, 1, visitors);
+  }
+  const ones: Drained[] = [];
+  const twos: Drained[] = [];
+  const peers: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    ones.push(await drainUsher(cluster, playbook, events, [0]));
+    twos.push(await drainUsher(cluster, playbook, events, [0, 1]));
+    if (peer !== null) peers.push(await drainPeer(peer, round));
+  }
+  return {
+    events,
+    one: medians(ones),
+    two: medians(twos),
+    peerPerSecond: peers.length === 0 ? null : median(peers),
+  };
+}
+
+function medians(runs: readonly Drained[]): Drained {
+  const of = (name: keyof Drained) => median(runs.map((run) => run[name]));
+  return {
+    perSecond: of('perSecond'),
+    workersMicros: of('workersMicros'),
+    redisMicros: of('redisMicros'),
+    kafkaMicros: of('kafkaMicros'),
+  };
+}
+
+/** The playbook first, so that each shard's log begins with it. */
+async function fill(cluster: Cluster, playbook: string, events: number): Promise<void> {
+  const worker = startRole(cluster, 'worker', 0, playbook, namespace);
+  await worker.saying(/runs after/);
+  await worker.stop();
+  const log = await openLog(cluster, namespace);
+  const batch: { shard: number; key: string; value: string }[] = [];
+  const append = async () => {
+    const failed = (await log.append(batch.splice(0))).find(({ ok }) => !ok);
+    if (failed !== undefined) throw new Error(`the log did not take an event: ${JSON.stringify(failed)}`);
+  };
+  for (const event of shopEvents(events, visitors, shards)) if (batch.push(event) === 10_000) await append();
+  await append();
+  await log.close();
+}
+
+/** From an empty state; from the first commit to the last: what starting takes is not counted, as it is not for the peer. */
+async function drainUsher(
+  cluster: Cluster,
+  playbook: string,
+  events: number,
+  cores: readonly number[],
+): Promise<Drained> {
+  const redis = await openState(cluster, namespace);
+  await redis.client.flushall();
+  const workers = cores.map((core) => startRole(cluster, 'worker', core, playbook, namespace));
+  const folded = async () => (await positionsOf(redis)).reduce((sum, position) => sum + position, 0);
+  const seconds = () => ({
+    workers: workers.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0),
+    redis: cpuSeconds(cluster.redis.pid),
+    kafka: cpuSeconds(cluster.kafka.pid),
+  });
+  try {
+    // Each shard's log begins with the activation.
+    let done = await folded();
+    while (done <= shards) {
+      await sleep(20);
+      done = await folded();
+    }
+    const begun = { at: performance.now(), done, ...seconds() };
+    while (done < events + shards) {
+      await sleep(50);
+      done = await folded();
+    }
+    const counted = done - begun.done;
+    const ended = seconds();
+    const micros = (name: 'workers' | 'redis' | 'kafka') => ((ended[name] - begun[name]) / counted) * 1e6;
+    return {
+      perSecond: counted / ((performance.now() - begun.at) / 1_000),
+      workersMicros: micros('workers'),
+      redisMicros: micros('redis'),
+      kafkaMicros: micros('kafka'),
+    };
+  } finally {
+    await Promise.all(workers.map((worker) => worker.stop()));
+    await redis.close();
+  }
+}
+
+async function drainPeer(peer: Peer, round: number): Promise<number> {
+  const application = `drain-${round}`;
+  const settings = { guarantee: 'exactly_once_v2', commitMs: 100, rules, from: 'earliest' };
+  const streams = peer.start(application, 0, settings);
+  try {
+    const said = await peer.load('drain', application);
+    return Number(/= (\d+)\/s/.exec(said)![1]);
+  } finally {
+    await streams.stop('SIGKILL');
+  }
+}
+
+export function printDrain({ events, one, two, peerPerSecond }: DrainResult): void {
+  const whole = (value: number) => Math.round(value).toLocaleString('en');
+  const cpu = ({ workersMicros, redisMicros, kafkaMicros }: Drained) =>
+    `µs of CPU an event: workers ${workersMicros.toFixed(1)}, Redis ${redisMicros.toFixed(1)}, Kafka ${kafkaMicros.toFixed(1)}`;
+  console.log(`drain of ${whole(events)} events, ${rules} rules, ${drainSettings}`);
+  console.log(`  one worker      ${whole(one.perSecond)} events/s; ${cpu(one)}`);
+  if (peerPerSecond !== null) {
+    const ratio = (one.perSecond / peerPerSecond).toFixed(2);
+    console.log(`  Kafka Streams   ${whole(peerPerSecond)} events/s; ratio ${ratio} (aim: 2)`);
+  }
+  const scaling = (2 * one.workersMicros) / two.workersMicros;
+  console.log(`  two workers     ${whole(two.perSecond)} events/s, one of them beside the engines; ${cpu(two)}`);
+  console.log(`  two / one, by the workers' own CPU: ${scaling.toFixed(2)} (aim: 1.7)`);
+}
