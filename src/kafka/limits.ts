@@ -10,7 +10,8 @@ export const timings = {
   backoffMostMs: 2_000,
   /** An idle fetch waits this long at the broker; so long a shard that was just opened may wait for its first records. */
   fetchWaitMs: 200,
-  heartbeatMs: 1_000,
+  /** A member learns by its heartbeats that another one is gone, so this is part of how long a dead worker is missed. */
+  heartbeatMs: 500,
   /** How often Kafka's committed offsets follow the state's. */
   commitMs: 5_000,
   /** How often positions are compared with where the log begins and ends, should no record come that shows it. */
