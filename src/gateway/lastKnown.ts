@@ -1,4 +1,6 @@
 import { LRUCache } from 'lru-cache';
+import { decodeSlots } from '../model/codec.ts';
+import type { SlotsView } from '../model/visitor.ts';
 import type { ShardView } from '../push/hub.ts';
 import { limits } from './limits.ts';
 
@@ -7,33 +9,61 @@ export interface KnownSlots {
   /** The text that the store keeps; null: the visitor was gone. */
   readonly slots: string | null;
   readonly shard: ShardView;
+  /** The slots, decoded when they are first asked for. */
+  view(): SlotsView | null;
 }
 
-/** What an entry costs besides its texts: the objects, and its place in the cache. */
+class Entry implements KnownSlots {
+  readonly slots: string | null;
+  shard: ShardView;
+  #view: SlotsView | null = null;
+
+  constructor(slots: string | null, shard: ShardView) {
+    this.slots = slots;
+    this.shard = shard;
+  }
+
+  view(): SlotsView | null {
+    this.#view ??= this.slots === null ? null : decodeSlots(this.slots);
+    return this.#view;
+  }
+}
+
+/** What an entry costs besides its texts, and a UTF-16 unit of these with what is decoded from it: about, and rather more. */
 const entryBytes = 300;
+const unitBytes = 10;
 
 /**
- * The slots that were last read or pushed, by visitor: what a page gets while the state does not answer. Bounded by number and by size; who
- * was seen least recently is forgotten first, and gets fallbacks then.
+ * The slots that were last read or pushed, by visitor: what a page gets while the state does not answer. A text that is still the same is not
+ * decoded again. Bounded by number and by size; who was seen least recently is forgotten first, and gets fallbacks then.
  */
 export class LastKnownSlots {
-  readonly #known = new LRUCache<string, KnownSlots>({
+  readonly #known = new LRUCache<string, Entry>({
     max: limits.lastKnownVisitors,
     maxSize: limits.lastKnownBytes,
-    // Two bytes a UTF-16 unit: the most that it takes in memory.
-    sizeCalculation: ({ slots }, visitor) => entryBytes + 2 * (visitor.length + (slots?.length ?? 0)),
+    sizeCalculation: ({ slots }, visitor) => entryBytes + unitBytes * (visitor.length + (slots?.length ?? 0)),
   });
 
-  /** What was read. Of visitors who have no slots nothing is kept, or whoever makes up visitors would push out the real ones. */
-  read(visitor: string, slots: string | null, shard: ShardView): void {
-    const known = this.#known.peek(visitor);
-    if (known === undefined ? slots !== null : isNewer(shard, known.shard)) this.#known.set(visitor, { slots, shard });
+  /**
+   * Notes what was read, and answers it with what was decoded of it before. Of visitors who have no slots nothing is kept, or whoever makes up visitors would push out
+   * the real ones.
+   */
+  read(visitor: string, slots: string | null, shard: ShardView): KnownSlots {
+    const known = this.#known.get(visitor);
+    const isOvertaken = known !== undefined && !isNewer(shard, known.shard);
+    if (known !== undefined && known.slots === slots) {
+      if (!isOvertaken) known.shard = shard;
+      return known;
+    }
+    const entry = new Entry(slots, shard);
+    if (!isOvertaken && (known !== undefined || slots !== null)) this.#known.set(visitor, entry);
+    return entry;
   }
 
   /** What a commit changed; kept of those who are known here already, because most other visitors never ask this process. */
   pushed(visitor: string, slots: string | null, shard: ShardView): void {
     const known = this.#known.peek(visitor);
-    if (known !== undefined && isNewer(shard, known.shard)) this.#known.set(visitor, { slots, shard });
+    if (known !== undefined && isNewer(shard, known.shard)) this.#known.set(visitor, new Entry(slots, shard));
   }
 
   of(visitor: string): KnownSlots | null {

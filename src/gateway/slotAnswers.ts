@@ -58,19 +58,22 @@ export function answerSlot(definition: SlotDefinition, state: SlotsState, option
 }
 
 /**
- * Loads the playbooks under which these slots were decided. One that cannot be loaded any more is left out: its candidates are then
- * not shown, and the slot has its fallback.
+ * Loads the playbooks under which these slots were decided; null: they are there, as nearly always. One that cannot be loaded any more is left
+ * out: its candidates are then not shown, and the slot has its fallback.
  */
-export async function loadBundles(
+export function loadBundles(
   view: SlotsView,
   definitions: readonly SlotDefinition[],
   bundles: Bundles,
-): Promise<void> {
+): Promise<unknown> | null {
+  const missing = new Set<string>();
   for (const { name } of definitions) {
     for (const { playbook } of view.slots[name]?.candidates ?? []) {
-      if (bundles.playbook(playbook) === null) await bundles.loadPlaybook(playbook).catch(() => {});
+      if (bundles.playbook(playbook) === null) missing.add(playbook);
     }
   }
+  if (missing.size === 0) return null;
+  return Promise.all([...missing].map((playbook) => bundles.loadPlaybook(playbook).catch(() => {})));
 }
 
 /** Cursors of a visitor's slots compare only within this: it changes with the shard's state and when the visitor is found new (semantics 4.5, 7.1). */

@@ -1,7 +1,6 @@
 import type { Config } from '../config.ts';
 import { isUsherError, UsherError } from '../errors.ts';
 import type { EventLog } from '../log/eventLog.ts';
-import { decodeSlots } from '../model/codec.ts';
 import { nearest } from '../model/nearest.ts';
 import { shardOf } from '../model/shard.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
@@ -143,8 +142,7 @@ export class SlotReader {
         : new UsherError('STATE_UNAVAILABLE', 'the state did not answer', { cause: error });
     }
     const shard = shardViewOf(read.meta);
-    this.#lastKnown.read(visitor, read.slots, shard);
-    const view = this.live(read.slots === null ? null : decodeSlots(read.slots), shard.appendTime);
+    const view = this.live(this.#lastKnown.read(visitor, read.slots, shard).view(), shard.appendTime);
     this.#touched.check(visitor, view, read.meta?.active?.playbook ?? null);
     return { visitor, view, shard };
   }
@@ -159,13 +157,13 @@ export class SlotReader {
     metrics.answeredWithoutState(isUsable ? 'last_known' : 'fallback');
     if (!isUsable) return { visitor, view: null, shard };
     // Where the shard stood then, so that the cursor does not promise more than these slots have.
-    return { visitor, view: this.live(decodeSlots(known.slots), shard.appendTime), shard: known.shard };
+    return { visitor, view: this.live(known.view(), shard.appendTime), shard: known.shard };
   }
 
   /** What the hub read to compare: visitors that only listen are decided anew under another playbook, too. */
   #noticeRead(visitor: string, { meta, slots }: SlotsRead): void {
-    this.#lastKnown.read(visitor, slots, shardViewOf(meta));
-    if (slots !== null) this.#touched.check(visitor, decodeSlots(slots), meta?.active?.playbook ?? null);
+    const view = this.#lastKnown.read(visitor, slots, shardViewOf(meta)).view();
+    this.#touched.check(visitor, view, meta?.active?.playbook ?? null);
   }
 
   /** The view, unless its visitor has expired by the shard's time (semantics 4.5). */
@@ -190,7 +188,8 @@ export class SlotReader {
         state = await this.#untilReleased(cursor!, state, loader, waitUntil);
         held = isHeld(cursor, state);
       }
-      if (state.view !== null) await loadBundles(state.view, definitions, this.#options.bundles);
+      const loading = state.view === null ? null : loadBundles(state.view, definitions, this.#options.bundles);
+      if (loading !== null) await loading;
       return { state, stale: stale || held };
     } catch (error) {
       return unlessAway(error);

@@ -187,7 +187,7 @@ export function createMetrics(): Metrics {
   });
   new Gauge({
     name: 'usher_last_known_bytes',
-    help: 'Memory that these slots take, at most.',
+    help: 'Memory that these slots take, about.',
     registers,
     collect() {
       this.set(lastKnown().bytes);
