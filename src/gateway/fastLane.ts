@@ -37,6 +37,8 @@ export function fastRequest(request: IncomingMessage, body: string, execution: E
   if (typeof query !== 'string' || (operationName !== null && typeof operationName !== 'string')) return null;
   if (!isMap(variables) || !isMap(extensions)) return null;
   const checked = execution.documents.check(query);
+  if ('slots' in checked && checked.slots !== null && (operationName ?? checked.slots.name) === checked.slots.name)
+    return { checked, variables, operationName, mediaType };
   if ('errors' in checked || isSubscription(checked.document, operationName)) return null;
   // Without exactly one operation to run there is nothing to execute: the long way says so.
   if (operationOf(checked, operationName) === null) return null;
@@ -57,11 +59,15 @@ export async function answerFast(
   sendFast(response, statusOf(result, mediaType), mediaType, text);
 }
 
+const contentTypes: Record<MediaType, string> = {
+  'application/json': 'application/json; charset=utf-8',
+  'application/graphql-response+json': 'application/graphql-response+json; charset=utf-8',
+};
+
 export function sendFast(response: ServerResponse, status: number, mediaType: MediaType, text: string): void {
-  response.writeHead(status, {
-    'content-type': `${mediaType}; charset=utf-8`,
-    'content-length': Buffer.byteLength(text),
-  });
+  response.statusCode = status;
+  response.setHeader('content-type', contentTypes[mediaType]);
+  // Node adds the length; naming it here would make it copy all headers.
   response.end(text);
 }
 

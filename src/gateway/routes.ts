@@ -96,8 +96,8 @@ export class Routes {
       this.#graphiql ??= packGraphiql();
       return sendPacked(request, response, await this.#graphiql);
     }
-    const body = request.method === 'POST' ? await this.#readPost(request) : null;
-    if (body === REFUSED) return sendUnsupported(response);
+    if (request.method === 'POST' && !isJson(request)) return sendUnsupported(response);
+    const body = request.method === 'POST' ? checkSize(await readBody(request, limits.batchBytes)) : null;
     const fast = body !== null && services.config.fastLane ? fastRequest(request, body, execution) : null;
     const identifying = this.#identify(request);
     const identity = identifying instanceof Promise ? await identifying : identifying;
@@ -120,24 +120,6 @@ export class Routes {
     if (fast !== null || !String(response.getHeader('content-type')).startsWith('text/event-stream')) {
       services.metrics.requestAnswered(fast === null ? 'yoga' : 'fast', (services.now() - receivedAt) / 1000);
     }
-  }
-
-  /** JSON only: forms and texts are what a foreign page can send without asking (CSRF). */
-  async #readPost(request: IncomingMessage): Promise<string | typeof REFUSED> {
-    const type = (request.headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase();
-    if (type !== 'application/json') return REFUSED;
-    const body = await readBody(request, limits.batchBytes);
-    if (
-      body.length * 3 > limits.requestBytes &&
-      Buffer.byteLength(body) > limits.requestBytes &&
-      !body.includes('trackEvents')
-    ) {
-      throw new UsherError(
-        'REQUEST_TOO_LARGE',
-        `the request has ${Buffer.byteLength(body)} bytes; without trackEvents at most ${limits.requestBytes} are taken`,
-      );
-    }
-    return body;
   }
 
   /** A token that is none is told by the resolver that needs it: startVisit works with an expired header. */
@@ -177,7 +159,26 @@ export class Routes {
   }
 }
 
-const REFUSED = Symbol('content type');
+/** JSON only: forms and texts are what a foreign page can send without asking (CSRF). */
+function isJson({ headers }: IncomingMessage): boolean {
+  const type = headers['content-type'] ?? '';
+  return type === 'application/json' || type.split(';', 1)[0]!.trim().toLowerCase() === 'application/json';
+}
+
+/** @throws UsherError REQUEST_TOO_LARGE */
+function checkSize(body: string): string {
+  if (
+    body.length * 3 > limits.requestBytes &&
+    Buffer.byteLength(body) > limits.requestBytes &&
+    !body.includes('trackEvents')
+  ) {
+    throw new UsherError(
+      'REQUEST_TOO_LARGE',
+      `the request has ${Buffer.byteLength(body)} bytes; without trackEvents at most ${limits.requestBytes} are taken`,
+    );
+  }
+  return body;
+}
 
 function sendUnsupported(response: ServerResponse): void {
   response.setHeader('connection', 'close');

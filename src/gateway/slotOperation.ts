@@ -16,6 +16,8 @@ import type { SlotAnswer } from './slotAnswers.ts';
 
 /** A checked operation that asks for personalizedSlots and nothing else, made into functions. */
 export interface SlotOperation {
+  /** null: it has none. */
+  readonly name: string | null;
   /** What the field is asked with; null: graphql-js must coerce these variables, or refuse them. */
   argumentsOf(variables: { readonly [name: string]: unknown } | null): SlotArguments | null;
   /** The text of the response. @throws where a value is not what the schema says: graphql-js words that */
@@ -51,6 +53,7 @@ export function compileSlotOperation(document: DocumentNode): SlotOperation | nu
     if (write === null || read === null) return null;
     const head = `{"data":{${JSON.stringify(key)}:[`;
     found = {
+      name: operation.name?.value ?? null,
       argumentsOf: read,
       responseOf: (answers) => `${head}${answers.map(write).join()}]}}`,
     };
