@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ const serverCore = '0';
 
 export interface Server {
   readonly port: number;
+  readonly pid: number;
   readonly folder: string;
   stop(): Promise<void>;
 }
@@ -22,10 +23,7 @@ async function startServer(
   portIn: RegExp,
 ): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), 'usher-bench-'));
-  const child = spawn('taskset', ['-c', serverCore, process.execPath, join(root, script), ...args(folder)], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawnServer([join(root, script), ...args(folder)]);
   const port = await new Promise<number>((resolve, reject) => {
     let seen = '';
     child.stdout!.on('data', (part) => {
@@ -37,6 +35,7 @@ async function startServer(
   });
   return {
     port,
+    pid: child.pid!,
     folder,
     async stop() {
       await stopChild(child);
@@ -56,7 +55,25 @@ export const startUsher = (playbook = 'bench/playbook') =>
   );
 export const startFloor = () => startServer('bench/floor.ts', (folder) => [join(folder, 'floor.db')], /^(\d+)\n/);
 
-async function stopChild(child: ChildProcess): Promise<void> {
+export const startSlots = (redisUrl: string, lane: 'fast' | 'yoga') =>
+  startServer('bench/slotsServer.ts', (folder) => [folder, redisUrl, lane], /127\.0\.0\.1:(\d+)\n/);
+
+/** Node with these arguments, on the server's core. taskset becomes the program, so the pid is the program's. */
+export function spawnServer(args: readonly string[]): ChildProcess {
+  return spawn('taskset', ['-c', serverCore, process.execPath, ...args], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+}
+
+/** What the process has taken of the processor, µs: other programs on the machine change it far less than they change a rate. */
+export function processorTime(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  // User and system time, in hundredths of a second.
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
+
+export async function stopChild(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null) return;
   const ended = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGTERM');
