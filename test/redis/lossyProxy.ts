@@ -4,10 +4,12 @@ import { connect, createServer, type Socket } from 'node:net';
 /** Stands between a client and Redis, to lose what a network may lose. */
 export interface LossyProxy {
   readonly url: string;
-  /** The next answer of Redis is thrown away and its connection cut, after Redis has sent it. */
-  loseNextAnswer(): void;
+  /** The next answer of Redis that has this text in it is thrown away and its connection cut, after Redis has sent it. */
+  loseNextAnswer(text?: string): void;
   /** Answers lost so far. */
   readonly lost: number;
+  /** Commits that were repeated after a lost answer, and found to be done. */
+  readonly repeated: number;
   /** Connections that ever came. */
   readonly opened: number;
   /** From now on nothing comes back, and nobody is told: half-open connections. */
@@ -18,7 +20,8 @@ export interface LossyProxy {
 }
 
 export async function startLossyProxy(redisPort: number): Promise<LossyProxy> {
-  let loses = false;
+  let loses: string | null = null;
+  let repeated = 0;
   let isStalled = false;
   let lost = 0;
   let opened = 0;
@@ -41,11 +44,12 @@ export async function startLossyProxy(redisPort: number): Promise<LossyProxy> {
     client.on('data', (bytes) => redis.write(bytes));
     redis.on('data', (bytes) => {
       if (isStalled) return;
-      if (!loses) {
+      if (loses === null || !bytes.includes(loses)) {
+        if (bytes.includes('ALREADY')) repeated++;
         client.write(bytes);
         return;
       }
-      loses = false;
+      loses = null;
       lost++;
       cut();
     });
@@ -53,11 +57,14 @@ export async function startLossyProxy(redisPort: number): Promise<LossyProxy> {
   await once(server, 'listening');
   return {
     url: `redis://127.0.0.1:${(server.address() as { port: number }).port}`,
-    loseNextAnswer() {
-      loses = true;
+    loseNextAnswer(text = '') {
+      loses = text;
     },
     get lost() {
       return lost;
+    },
+    get repeated() {
+      return repeated;
     },
     get opened() {
       return opened;

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, statSync, truncateSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,6 +26,10 @@ export interface RedisServer {
   readonly admin: Redis;
   /** kill -9, so that what was not written is lost as in a crash. */
   kill(): Promise<void>;
+  /** Bytes of the file that it appends to. */
+  written(): number;
+  /** Between `kill` and `start`: what was written after so many bytes is gone, as after a crash of the machine. */
+  loseAfter(bytes: number): void;
   /** Starts it again, on the same port and data. */
   start(): Promise<void>;
   /** Removes all data. */
@@ -64,6 +69,8 @@ export async function startRedis(...settings: readonly string[]): Promise<RedisS
     },
     admin,
     kill,
+    written: () => statSync(appendedFile(folder)).size,
+    loseAfter: (bytes) => truncateSync(appendedFile(folder), bytes),
     start,
     flush: async () => void (await admin.flushall()),
     async close() {
@@ -73,6 +80,11 @@ export async function startRedis(...settings: readonly string[]): Promise<RedisS
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+function appendedFile(folder: string): string {
+  const appended = join(folder, 'appendonlydir');
+  return join(appended, readdirSync(appended).find((name) => name.endsWith('.incr.aof'))!);
 }
 
 async function answers(port: number): Promise<boolean> {

@@ -3,6 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GraphqlClient } from '../../../src/cli/client.ts';
+import { BundleTopic } from '../../../src/kafka/bundleTopic.ts';
+import { openRedis, type RedisConnection } from '../../../src/redis/connection.ts';
+import { redisStore } from '../../../src/state/redisStore.ts';
+import type { StateStore } from '../../../src/state/stateStore.ts';
 import type { OwnBroker } from '../../support/kafkaBroker.ts';
 import type { RedisServer } from '../../support/redisServer.ts';
 import { Load } from './load.ts';
@@ -41,7 +45,9 @@ export interface ClusterOptions {
 /** Two workers and two gateways in processes of their own, under load, with pages open; all of it in a namespace of its own. */
 export class Cluster {
   readonly engines: FaultEngines;
-  readonly namespace = `f-${randomBytes(6).toString('hex')}`;
+  /** The state as anybody may read it, past any proxy. */
+  readonly store: StateStore;
+  readonly namespace: string;
   readonly workers: readonly Node[];
   readonly gateways: readonly Node[];
   readonly load: Load;
@@ -49,6 +55,7 @@ export class Cluster {
   readonly key: string;
   /** Answers of slots: how many, how many of them by what was last known, and the longest time one took. */
   readonly reads = { answered: 0, stale: 0, slowestMs: 0 };
+  readonly #state: { readonly redis: RedisConnection; readonly archive: BundleTopic };
   readonly #folder: string;
   readonly #env: NodeJS.ProcessEnv;
   readonly #options: ClusterOptions;
@@ -57,11 +64,20 @@ export class Cluster {
   readonly #readers: readonly GraphqlClient[];
 
   static async start(engines: FaultEngines, options: ClusterOptions = {}): Promise<Cluster> {
+    await engines.redis.flush();
+    const namespace = `f-${randomBytes(6).toString('hex')}`;
+    const redis = await openRedis({ url: engines.redis.url, namespace, shards, visitorRetentionMs: 90 * 86_400_000 });
+    // A Redis that was emptied has its bundles back when a worker asks for them.
+    const archive = await BundleTopic.open({
+      connection: { brokers: [engines.broker.address], clientId: 'faults' },
+      topic: `${namespace}.g1.bundles`,
+      replication: 1,
+      minInsyncReplicas: 1,
+      deadlineMs: 10_000,
+    });
     const folder = await mkdtemp(join(tmpdir(), 'usher-faults-'));
-    const cluster = new Cluster(engines, options, folder, [await freePort(), await freePort()]);
+    const cluster = new Cluster(engines, { redis, archive }, options, folder, [await freePort(), await freePort()]);
     try {
-      // The first makes the topics; the others find them.
-      await cluster.workers[0]!.start();
       await Promise.all(cluster.nodes.map((node) => node.start()));
       cluster.#open();
       return cluster;
@@ -71,8 +87,17 @@ export class Cluster {
     }
   }
 
-  private constructor(engines: FaultEngines, options: ClusterOptions, folder: string, ports: readonly number[]) {
+  private constructor(
+    engines: FaultEngines,
+    state: { readonly redis: RedisConnection; readonly archive: BundleTopic },
+    options: ClusterOptions,
+    folder: string,
+    ports: readonly number[],
+  ) {
     this.engines = engines;
+    this.#state = state;
+    this.store = redisStore(state.redis, state.archive);
+    this.namespace = state.redis.settings.namespace;
     this.#folder = folder;
     this.#options = options;
     this.key = `usk_${randomBytes(16).toString('hex')}`;
@@ -123,6 +148,13 @@ export class Cluster {
     return this.count('shard owned') - shards;
   }
 
+  /** Records that the state has folded, of all shards. */
+  async folded(): Promise<number> {
+    let sum = 0;
+    for (let shard = 0; shard < shards; shard++) sum += (await this.store.readMeta(shard))?.position ?? 0;
+    return sum;
+  }
+
   #node(role: Node['role'], port: number): Node {
     return new Node({ role, port, main: this.#options.main ?? usherMain, env: this.#env });
   }
@@ -168,6 +200,8 @@ export class Cluster {
     for (const reader of this.#readers) reader.close();
     await Promise.all(this.subscribers.map((subscriber) => subscriber.close()));
     await Promise.all(this.nodes.map((node) => node.kill()));
+    await this.#state.redis.close();
+    await this.#state.archive.close();
     await rm(this.#folder, { recursive: true, force: true });
   }
 }

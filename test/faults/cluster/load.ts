@@ -126,7 +126,7 @@ export class Load {
     for (const [visitor, queue] of this.#queues) {
       if (this.#busy.has(visitor)) continue;
       this.#busy.add(visitor);
-      batch.push(...queue);
+      batch.push(...queue.slice(0, batchEvents));
       if (batch.length >= batchEvents) break;
     }
     return batch;

@@ -24,8 +24,8 @@ export class Node {
   readonly port: number;
   /** All that it ever logged. */
   readonly lines: LogLine[] = [];
-  /** How often it ended without being told to. */
-  deaths = 0;
+  /** How often a process was started. */
+  lives = 0;
   readonly #main: string;
   readonly #env: NodeJS.ProcessEnv;
   #child: ChildProcess | null = null;
@@ -89,7 +89,7 @@ export class Node {
   #spawn(): void {
     const child = spawn(process.execPath, [this.#main, 'start'], {
       cwd: root,
-      env: this.#env,
+      env: { ...this.#env, USHER_TEST_LIFE: String(this.lives++) },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
@@ -102,7 +102,6 @@ export class Node {
       this.#child = null;
       this.#isReady = false;
       if (!this.#isWanted) return;
-      this.deaths++;
       setTimeout(() => {
         if (this.#isWanted && this.#child === null) this.#spawn();
       }, respawnMs);
