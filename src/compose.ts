@@ -13,7 +13,7 @@ import type { EventLog } from './log/eventLog.ts';
 import { KafkaInputs } from './log/kafkaInputs.ts';
 import { openKafkaLog } from './log/kafkaLog.ts';
 import { kafkaOutputs } from './log/kafkaOutputs.ts';
-import type { Outputs } from './log/outputs.ts';
+import { openKafkaSnapshots } from './log/kafkaSnapshots.ts';
 import { sqliteLog } from './log/sqliteLog.ts';
 import { nearest } from './model/nearest.ts';
 import { engineProbe, lagReasons, readinessOf } from './observe/health.ts';
@@ -36,13 +36,16 @@ import type { StateStore } from './state/stateStore.ts';
 import { InputIntake, type InputReport } from './worker/inputIntake.ts';
 import type { OutputEvent } from './worker/lanes.ts';
 import { thisMachine } from './worker/machine.ts';
-import type { CopiesLost } from './worker/outputWriters.ts';
+import type { CopiesLost, OutputServices } from './worker/outputWriters.ts';
 import { type PublishEvent, Publisher } from './worker/publisher.ts';
 import { type ShardEvent, workerLimits } from './worker/shard.ts';
+import type { SnapshotEvent } from './worker/snapshotWriter.ts';
 import { Worker } from './worker/worker.ts';
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
+/** A snapshot of a visitor outlives the visitor's retention by this. */
+const snapshotGraceMs = 14 * dayMs;
 /** The same warning of Kafka's client is not repeated for so long. */
 const kafkaWarningEveryMs = 10_000;
 /** How often a worker without a gateway asks the log how far it is behind. */
@@ -76,7 +79,7 @@ interface Engines {
   readonly store: StateStore;
   readonly broadcast: Broadcast;
   /** Topics for other systems; embedded there are none. */
-  readonly outputs?: Outputs;
+  readonly outputs?: OutputServices;
   /** Why nothing can be written until this process is restarted; null: it can. */
   ended(): string | null;
 }
@@ -218,12 +221,28 @@ async function openCluster(
     deadlineMs: appendDeadlineMs,
   });
   closers.push(() => outputs.close());
+  const snapshots = config.outputs.includes('profiles')
+    ? await openKafkaSnapshots({
+        ...topics,
+        topic: `${namespace}.profiles`,
+        shards: config.shards,
+        retentionMs: config.visitorRetentionDays * dayMs + snapshotGraceMs,
+        deadlineMs: appendDeadlineMs,
+      })
+    : null;
+  if (snapshots !== null) closers.push(() => snapshots.close());
   const broadcast = await redisBroadcast(redis, (error) =>
     logger.error({ err: error }, 'a listener of commits failed'),
   );
   closers.push(() => broadcast.close());
   const store = redisStore(redis, archive);
-  return { log, store: options.wrapStore?.(store) ?? store, broadcast, outputs, ended: () => null };
+  return {
+    log,
+    store: options.wrapStore?.(store) ?? store,
+    broadcast,
+    outputs: { outputs, copiedTypes: config.outputEvents, ...(snapshots && { snapshots }) },
+    ended: () => null,
+  };
 }
 
 function kafkaConnection(config: Config, logger: Logger): KafkaConnection {
@@ -265,13 +284,13 @@ async function startWork(parts: Parts, own: RightPlaybook): Promise<Work> {
   const worker = new Worker({
     log,
     store,
-    ...(outputs === undefined ? {} : { outputs: { outputs, copiedTypes: config.outputEvents } }),
+    ...(outputs === undefined ? {} : { outputs }),
     bundles,
     fold: {
       ...defaultFoldSettings,
       maxEventAgeMs: config.maxEventAgeHours * hourMs,
       visitorRetentionMs: config.visitorRetentionDays * dayMs,
-      outputs: outputs === undefined ? [] : config.outputs,
+      outputs: outputs === undefined ? [] : config.outputs.filter((output) => output !== 'profiles'),
     },
     limits: workerLimits,
     // Several workers of one machine differ by their ports.
@@ -451,15 +470,35 @@ function reportShard(logger: Logger, metrics: Metrics, shard: number, event: Sha
     logger.warn({ shard, err: event.error, afterMs: Math.round(event.afterMs) }, 'shard tries again');
   else if (event.what === 'stopped')
     logger.error({ shard, code: event.error.code, help: event.error.help }, event.error.message);
+  else if (event.what === 'rolledBack')
+    logger.error({ shard, from: event.from, to: event.to }, 'the state went back in time; it is folded on from there');
+  else if (event.what === 'rebuilding')
+    logger.warn(
+      { shard, from: event.from, to: event.to },
+      'the state is made anew; nobody reads it before it is whole',
+    );
   else reportOutputs(logger, metrics, shard, event);
 }
 
-function reportOutputs(logger: Logger, metrics: Metrics, shard: number, event: OutputEvent | CopiesLost): void {
+function reportOutputs(
+  logger: Logger,
+  metrics: Metrics,
+  shard: number,
+  event: OutputEvent | SnapshotEvent | CopiesLost,
+): void {
   if (event.what === 'copiesLost') {
     logger.error(
       { shard, from: event.from, to: event.to },
       'records left the log before they were copied to their topics',
     );
+    return;
+  }
+  if (event.what === 'snapshotWritten') {
+    metrics.outputsWritten('profiles', event.visitors);
+    return;
+  }
+  if (event.what === 'snapshotFailing') {
+    logger.warn({ shard, err: event.error, afterMs: Math.round(event.afterMs) }, 'the snapshot is written again');
     return;
   }
   metrics.outputsWaiting(shard, event.queue, event.waiting);

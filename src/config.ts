@@ -169,9 +169,9 @@ export const settings = {
   }),
   outputs: setting({
     env: 'USHER_OUTPUTS',
-    schema: listOrNone.pipe(z.array(z.enum(['decisions', 'failed']))),
-    default: ['decisions', 'failed'] as ('decisions' | 'failed')[],
-    help: 'What a cluster tells other systems, besides events: each is a topic NAMESPACE.NAME, with a schema under schema/outputs. `none`: nothing.',
+    schema: listOrNone.pipe(z.array(z.enum(['decisions', 'failed', 'profiles']))),
+    default: ['decisions', 'failed', 'profiles'] as ('decisions' | 'failed' | 'profiles')[],
+    help: 'What a cluster tells other systems, besides events: each is a topic NAMESPACE.NAME, with a schema under schema/outputs. `none`: nothing. Without profiles a state that is lost is folded from the log alone.',
   }),
   outputEvents: setting({
     env: 'USHER_OUTPUT_EVENTS',

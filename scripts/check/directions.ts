@@ -5,7 +5,14 @@ import { dirname, join, relative } from 'node:path';
  * What each folder of src may import from the others, besides itself. A port (`log/eventLog.ts`, …) is listed by its file.
  * `errors`, `config` and `compose` are files of src itself.
  */
-const ports = ['log/eventLog.ts', 'log/inputs.ts', 'log/outputs.ts', 'state/stateStore.ts', 'push/broadcast.ts'];
+const ports = [
+  'log/eventLog.ts',
+  'log/inputs.ts',
+  'log/outputs.ts',
+  'log/snapshots.ts',
+  'state/stateStore.ts',
+  'push/broadcast.ts',
+];
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
   'config.ts': ['errors.ts', 'model'],
@@ -17,7 +24,16 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   sqlite: ['model', 'errors.ts'],
   kafka: ['model', 'errors.ts'],
   redis: ['model', 'errors.ts'],
-  log: ['model', 'errors.ts', 'sqlite', 'kafka', 'log/eventLog.ts', 'log/inputs.ts', 'log/outputs.ts'],
+  log: [
+    'model',
+    'errors.ts',
+    'sqlite',
+    'kafka',
+    'log/eventLog.ts',
+    'log/inputs.ts',
+    'log/outputs.ts',
+    'log/snapshots.ts',
+  ],
   state: ['model', 'errors.ts', 'sqlite', 'redis', 'state/stateStore.ts', 'push/broadcast.ts'],
   push: ['model', 'errors.ts', 'redis', 'state/stateStore.ts', 'push/broadcast.ts'],
   observe: ['model', 'errors.ts', 'config.ts'],

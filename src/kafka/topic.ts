@@ -11,12 +11,14 @@ const { ConfigResourceTypes } = kafkajs;
 export interface TopicOptions {
   readonly topic: string;
   readonly shards: number;
-  /** `delete` keeps records for `retentionMs`, `compact` the newest of each key. */
-  readonly cleanup: 'delete' | 'compact';
+  /** `delete` keeps records for `retentionMs`, `compact` the newest of each key, both together the newest of each key for as long. */
+  readonly cleanup: 'delete' | 'compact' | 'compact,delete';
   readonly replication: number;
   readonly minInsyncReplicas: number;
   /** How long records are kept, ms; -1: for ever. What is trimmed can no longer be folded again (semantics 4.7). */
   readonly retentionMs: number;
+  /** Further settings for making it. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 const settingsToCheck = ['message.timestamp.type', 'min.insync.replicas', 'cleanup.policy'];
@@ -69,7 +71,7 @@ export async function onceHosted<Answer>(work: () => Promise<Answer>): Promise<A
 }
 
 async function create(admin: Admin, options: TopicOptions): Promise<void> {
-  const { topic, shards, cleanup, replication, minInsyncReplicas, retentionMs } = options;
+  const { topic, shards, cleanup, replication, minInsyncReplicas, retentionMs, settings = {} } = options;
   if ((await admin.listTopics()).includes(topic)) return;
   // False: another process was first. Then its topic is checked like any.
   await admin.createTopics({
@@ -84,6 +86,7 @@ async function create(admin: Admin, options: TopicOptions): Promise<void> {
           { name: 'min.insync.replicas', value: String(minInsyncReplicas) },
           { name: 'cleanup.policy', value: cleanup },
           { name: 'retention.ms', value: String(retentionMs) },
+          ...Object.entries(settings).map(([name, value]) => ({ name, value })),
         ],
       },
     ],

@@ -24,6 +24,11 @@ export interface EventLog {
   bounds(shard: number): Promise<{ readonly low: number; readonly end: number }>;
   /** The record at this offset; null if it never was or is trimmed. */
   readAt(shard: number, offset: number): Promise<LogRecord | null>;
+  /**
+   * Up to where members have told (`ShardFeed.folded`) that the shard is folded, as far as the log remembers; it trails by seconds, and
+   * may be too small, never too large. Absent where log and state are lost only together.
+   */
+  foldedTo?(shard: number): Promise<number>;
   /** Finishes the appends in flight, then closes; an append after that answers LOG_UNAVAILABLE. */
   close(): Promise<void>;
 }

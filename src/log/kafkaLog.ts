@@ -1,6 +1,7 @@
 import { UsherError } from '../errors.ts';
 import { Appends } from '../kafka/appends.ts';
 import { type KafkaConnection, kafkaClient } from '../kafka/client.ts';
+import { committedOffsets } from '../kafka/committed.ts';
 import { Link } from '../kafka/link.ts';
 import { Member } from '../kafka/member.ts';
 import { ensureTopic } from '../kafka/topic.ts';
@@ -44,6 +45,7 @@ class KafkaLog implements EventLog {
   readonly #link: Link;
   readonly #appends: Appends;
   #member: Member | null = null;
+  #folded: Promise<ReadonlyMap<number, number>> | null = null;
   #closed = false;
 
   constructor(topic: string, options: KafkaLogOptions) {
@@ -70,14 +72,14 @@ class KafkaLog implements EventLog {
     if (this.#member !== null) {
       throw new UsherError('INTERNAL', 'this log has a member already; another one opens the log for itself');
     }
-    const { connection, groupId = 'usher.g1', sessionTimeoutMs = 10_000, appendDeadlineMs } = this.#options;
+    const { connection, sessionTimeoutMs = 10_000, appendDeadlineMs } = this.#options;
     const joined = new Member(
       {
         client: () => kafkaClient(connection),
         link: this.#link,
         topic: this.#topic,
         shards: this.shards,
-        groupId,
+        groupId: this.#groupId,
         sessionTimeoutMs,
         readDeadlineMs: appendDeadlineMs,
         report: (level, message, details) => connection.report?.(level, message, details),
@@ -104,10 +106,23 @@ class KafkaLog implements EventLog {
     return this.#link.readAt(shard, offset, this.#options.appendDeadlineMs);
   }
 
+  async foldedTo(shard: number): Promise<number> {
+    this.#check(shard);
+    // A worker that starts asks for all its shards at once.
+    this.#folded ??= committedOffsets(kafkaClient(this.#options.connection), this.#groupId, this.#topic).finally(() => {
+      this.#folded = null;
+    });
+    return (await this.#folded).get(shard) ?? 0;
+  }
+
   #check(shard: number): void {
     if (!this.#has(shard)) {
       throw new UsherError('INTERNAL', `shard ${shard} does not exist; the log has ${this.shards}`);
     }
+  }
+
+  get #groupId(): string {
+    return this.#options.groupId ?? 'usher.g1';
   }
 
   #has(shard: number): boolean {

@@ -1,9 +1,9 @@
 import { UsherError } from '../errors.ts';
 import { type KafkaConnection, kafkaClient } from '../kafka/client.ts';
-import type { KafkaBroker, ProducedMessage } from '../kafka/internals.ts';
-import { limits } from '../kafka/limits.ts';
+import type { ProducedMessage } from '../kafka/internals.ts';
 import { byLeader, Link, messageOf, within } from '../kafka/link.ts';
 import { ensureOutputTopic } from '../kafka/outputTopic.ts';
+import { produceAll } from '../kafka/produceAll.ts';
 import { shardOf } from '../model/shard.ts';
 import type { OutputEntry, Outputs } from './outputs.ts';
 
@@ -105,43 +105,4 @@ class KafkaOutputs implements Outputs {
     await Promise.all(topics.map(async (topic) => topic.status === 'fulfilled' && topic.value.link.close()));
     this.#client.cut();
   }
-}
-
-/**
- * What a broker leads, one request after another: a partition's next messages go only when those before them stand, so that a repeat
- * of the whole never shows an entry before the one that precedes it.
- */
-async function produceAll(
-  link: Link,
-  broker: KafkaBroker,
-  partitions: readonly number[],
-  messagesOf: ReadonlyMap<number, readonly ProducedMessage[]>,
-): Promise<void> {
-  let rest = partitions.map((partition) => ({ partition, messages: messagesOf.get(partition)! }));
-  while (rest.length > 0) {
-    const next = rest.map(({ partition, messages }) => ({ partition, messages: messages.slice(0, fitting(messages)) }));
-    const answers = await link.produce(broker, next);
-    for (const { partition } of next) {
-      const produced = answers.get(partition);
-      if (produced?.what !== 'written') {
-        throw new Error(`partition ${partition}: ${produced?.message ?? 'the broker did not tell of it'}`);
-      }
-    }
-    rest = rest
-      .map(({ partition, messages }, i) => ({ partition, messages: messages.slice(next[i]!.messages.length) }))
-      .filter(({ messages }) => messages.length > 0);
-  }
-}
-
-/** How many of the first messages fit into one batch; at least one. */
-function fitting(messages: readonly ProducedMessage[]): number {
-  let bytes = 0;
-  let count = 0;
-  for (; count < messages.length; count++) {
-    const { key, value, headers } = messages[count]!;
-    // What a record costs besides its texts.
-    bytes += (key?.length ?? 0) + value.length + 32 + (headers === undefined ? 0 : 80);
-    if (count > 0 && bytes > limits.batchBytes) break;
-  }
-  return count;
 }

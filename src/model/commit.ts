@@ -12,6 +12,8 @@ export interface Commit {
   readonly failed: readonly FailedEvent[];
   /** Positions of failed events of earlier commits that are failed events no longer; removed before `failed` is written. */
   readonly retried: readonly string[];
+  /** The visitors written are noted as changed by commit `meta.commits`, for the snapshot (semantics 4.7). */
+  readonly changed?: true;
   /** Published after the write, never before. */
   readonly message: CommitMessage;
 }

@@ -18,6 +18,8 @@ export interface ShardMeta {
   readonly copied: number;
   /** Commits so far: tells apart two of the same position, which partial ones have. */
   readonly commits: number;
+  /** The state is not whole: it is being made anew, and nobody reads it until it is (4.7). */
+  readonly rebuilding: boolean;
   /** T: the largest stamp folded (3.1). */
   readonly appendTime: number;
   /** Null before the first activation. */

@@ -41,9 +41,9 @@ export function commitArguments(
   const { head, slots } = encodeMessage(commit.message, limits.messageBytes);
   // As a rule the message tells the slots that are written; then they need not be sent twice.
   const isAppended = slots.length === kept.length && slots.every((text, i) => text === (kept[i]!.slots ?? ''));
-  const { timers, historic, outbox, failed, failedOrder } = keys;
+  const { timers, historic, outbox, failed, failedOrder, changed } = keys;
   return {
-    keys: [keys.meta, timers, historic, outbox, failed, failedOrder].concat(
+    keys: [keys.meta, timers, historic, outbox, failed, failedOrder, changed].concat(
       [...kept, ...removed].flatMap(({ visitor }) => [keys.profiles + visitor, keys.slots + visitor]),
     ),
     args: [
@@ -61,6 +61,7 @@ export function commitArguments(
       commit.outbox.length,
       commit.retried.length,
       commit.failed.length,
+      commit.changed === true ? meta.commits : '',
       ...written,
     ],
   };

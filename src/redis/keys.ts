@@ -25,6 +25,10 @@ export interface ShardKeys {
   readonly failed: string;
   /** Sorted set: member position, score the number of its writing. */
   readonly failedOrder: string;
+  /** Sorted set: member visitor, score the commit that changed it last; until the snapshot has it (semantics 4.7). */
+  readonly changed: string;
+  /** String: the newest marker of the snapshot, JSON. */
+  readonly marker: string;
   /** Channel of the shard's commits. */
   readonly changes: string;
   /** String, before the visitor's id: the profile. */
@@ -44,6 +48,8 @@ export function keysOf(namespace: string, shards: number): readonly ShardKeys[] 
       outbox: of('outbox'),
       failed: of('failed'),
       failedOrder: of('failed:order'),
+      changed: of('changed'),
+      marker: of('marker'),
       changes: of('changes'),
       profiles: of('v:'),
       slots: of('s:'),

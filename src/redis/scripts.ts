@@ -19,6 +19,8 @@ export const scripts = {
   own: script('own'),
   commit: script('commit'),
   drained: script('drained'),
+  snapshot: script('snapshot'),
+  clear: script('clear'),
   wakeups: script('wakeups'),
   failed: script('failed'),
 } as const;

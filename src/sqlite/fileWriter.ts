@@ -174,6 +174,8 @@ export class FileWriter {
         return state.own(request);
       case 'drained':
         return state.drained(request);
+      case 'clear':
+        return state.clear(request);
       case 'putBundle':
         return state.putBundle(request);
       case 'trim': {

@@ -22,6 +22,7 @@ export type RequestMessage =
   | CommitRequest
   | OwnRequest
   | DrainedRequest
+  | ClearRequest
   | PutBundleRequest
   | TrimRequest
   | { readonly what: 'sync'; readonly id: number }
@@ -71,6 +72,16 @@ export interface DrainedRequest {
   readonly shard: number;
   readonly owner: string;
   readonly entries: readonly (readonly [offset: number, n: number])[];
+}
+
+/** Answers how many rows went; 0: all are gone; null: not the owner any more, or the shard is not being rebuilt. */
+export interface ClearRequest {
+  readonly what: 'clear';
+  readonly id: number;
+  readonly shard: number;
+  readonly owner: string;
+  /** Rows of each table at most, so that no append waits long behind it. */
+  readonly rows: number;
 }
 
 export interface PutBundleRequest {

@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { noCounts, type ShardMeta } from '../model/shardMeta.ts';
-import type { CommitRequest, DrainedRequest, OwnRequest, PutBundleRequest } from './messages.ts';
+import type { ClearRequest, CommitRequest, DrainedRequest, OwnRequest, PutBundleRequest } from './messages.ts';
 
 /** The state's tables, as the writer thread changes them. Each method runs in a transaction that the caller has begun. */
 export class StateTables {
@@ -17,6 +17,7 @@ export class StateTables {
   readonly #dropFailed: StatementSync;
   readonly #removeFailed: StatementSync;
   readonly #putBundle: StatementSync;
+  readonly #clear: readonly StatementSync[];
 
   constructor(db: DatabaseSync, shards: number, failedEvents: number) {
     this.#shards = shards;
@@ -45,6 +46,11 @@ export class StateTables {
     );
     this.#dropFailed = db.prepare('delete from failed where shard = ? and n <= ?');
     this.#removeFailed = db.prepare('delete from failed where shard = ? and position = ?');
+    this.#clear = [
+      'delete from visitors where rowid in (select rowid from visitors where shard = ? limit ?)',
+      'delete from outbox where (shard, offset, n) in (select shard, offset, n from outbox where shard = ? limit ?)',
+      'delete from failed where (shard, n) in (select shard, n from failed where shard = ? limit ?)',
+    ].map((sql) => db.prepare(sql));
     this.#putBundle = db.prepare('insert or ignore into bundles (hash, text) values (?, ?)');
   }
 
@@ -64,6 +70,7 @@ export class StateTables {
             outputs: 0,
             copied: 0,
             commits: 0,
+            rebuilding: false,
             appendTime: 0,
             active: null,
             lastId: null,
@@ -118,6 +125,13 @@ export class StateTables {
     if (this.#select.get(request.shard)?.['owner'] !== request.owner) return false;
     for (const [offset, n] of request.entries) this.#removeOutbox.run(request.shard, offset, n);
     return true;
+  }
+
+  clear(request: ClearRequest): number | null {
+    const { shard, owner, rows } = request;
+    const stands = this.#select.get(shard);
+    if (stands?.['owner'] !== owner || !(JSON.parse(String(stands['meta'])) as ShardMeta).rebuilding) return null;
+    return this.#clear.reduce((sum, statement) => sum + Number(statement.run(shard, rows).changes), 0);
   }
 
   putBundle(request: PutBundleRequest): void {

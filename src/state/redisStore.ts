@@ -8,7 +8,17 @@ import { stateFault } from '../redis/faults.ts';
 import { bundleKey, type ShardKeys } from '../redis/keys.ts';
 import { scripts } from '../redis/scripts.ts';
 import { VisitorList } from '../redis/visitorList.ts';
-import type { CommitResult, SlotsRead, StateStore, StoredVisitor, Wakeup, WakeupQuery } from './stateStore.ts';
+import type {
+  ChangedVisitor,
+  CommitResult,
+  SlotsRead,
+  SnapshotNote,
+  SnapshotState,
+  StateStore,
+  StoredVisitor,
+  Wakeup,
+  WakeupQuery,
+} from './stateStore.ts';
 
 /** Where bundles stand besides, for a Redis that was emptied: the log's records still name them. */
 export interface BundleArchive {
@@ -27,7 +37,7 @@ export function redisStore(redis: RedisConnection, archive?: BundleArchive): Sta
 
 const randomId = () => randomBytes(16).toString('hex');
 
-class RedisStore implements StateStore {
+class RedisStore implements StateStore, SnapshotState {
   readonly #redis: RedisConnection;
   readonly #archive: BundleArchive | null;
   readonly #list: VisitorList;
@@ -62,6 +72,10 @@ class RedisStore implements StateStore {
       }
       throw new Error(`${limits.ownTries} others took it or committed in the meantime`);
     });
+  }
+
+  get snapshots(): SnapshotState {
+    return this;
   }
 
   async commit(commit: Commit): Promise<CommitResult> {
@@ -123,6 +137,7 @@ class RedisStore implements StateStore {
       this.#redis.client.mget(metaKey, ...places.map((i) => slots + keys[i]!.visitor)),
     );
     const read = this.#metaOf(shard, meta);
+    if (read?.rebuilding) throw new UsherError('STATE_UNAVAILABLE', `shard ${shard} is being rebuilt`);
     places.forEach((i, n) => {
       answers[i] = { meta: read, slots: texts[n] ?? null };
     });
@@ -170,6 +185,65 @@ class RedisStore implements StateStore {
       this.#redis.run(scripts.drained, [meta, outbox], [owner, ...ids.map(streamId)]),
     );
     return answer === 1;
+  }
+
+  async clear(shard: number, owner: string): Promise<boolean> {
+    const { client, limits } = this.#redis;
+    const keys = this.#keys(shard);
+    const remove = (names: readonly string[]) => this.#redis.run(scripts.clear, [keys.meta, ...names], [owner]);
+    return this.#ask(`shard ${shard} could not be cleared`, async () => {
+      const { timers, historic, outbox, failed, failedOrder, changed, marker } = keys;
+      let isOwner = (await remove([timers, historic, outbox, failed, failedOrder, changed, marker])) === 1;
+      for (const prefix of [keys.profiles, keys.slots]) {
+        let cursor = '0';
+        do {
+          const [next, names] = await client.scan(cursor, 'MATCH', `${prefix}*`, 'COUNT', limits.scanKeys);
+          cursor = next;
+          if (isOwner && names.length > 0) isOwner = (await remove(names)) === 1;
+        } while (isOwner && cursor !== '0');
+      }
+      return isOwner;
+    });
+  }
+
+  async readChanged(
+    shard: number,
+    upTo: number,
+    limit: number,
+  ): Promise<{ readonly meta: ShardMeta | null; readonly visitors: readonly ChangedVisitor[] }> {
+    const keys = this.#keys(shard);
+    return this.#ask(`the changed visitors of shard ${shard} could not be read`, async () => {
+      const { client } = this.#redis;
+      const pairs = await client.zrange(keys.changed, '-inf', String(upTo), 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES');
+      const names: string[] = [];
+      for (let i = 0; i < pairs.length; i += 2) names.push(keys.profiles + pairs[i], keys.slots + pairs[i]);
+      // After the numbers: what is read of a visitor is its change of that number, or a later one.
+      const [meta, ...texts] = await client.mget(keys.meta, ...names);
+      const visitors: ChangedVisitor[] = [];
+      for (let i = 0; i < pairs.length; i += 2) {
+        visitors.push({
+          visitor: pairs[i]!,
+          change: Number(pairs[i + 1]),
+          stored: storedVisitor(texts[i], texts[i + 1]),
+        });
+      }
+      return { meta: this.#metaOf(shard, meta), visitors };
+    });
+  }
+
+  async noteSnapshot(shard: number, owner: string, note: SnapshotNote): Promise<boolean> {
+    const { meta, changed, marker } = this.#keys(shard);
+    const { written, again, change } = note;
+    const args = [owner, note.marker ?? '', written.length, ...written.flatMap((one) => [one.visitor, one.change])];
+    return this.#ask(`the snapshot of shard ${shard} could not be noted`, async () => {
+      return (await this.#redis.run(scripts.snapshot, [meta, changed, marker], [...args, change, ...again])) === 1;
+    });
+  }
+
+  async readMarker(shard: number): Promise<string | null> {
+    return this.#ask(`the snapshot of shard ${shard} could not be read`, () =>
+      this.#redis.client.get(this.#keys(shard).marker),
+    );
   }
 
   async readFailed(query: {
@@ -252,6 +326,7 @@ function newShard(shard: number, shards: number, owner: string, commit: string):
     outputs: 0,
     copied: 0,
     commits: 0,
+    rebuilding: false,
     appendTime: 0,
     active: null,
     lastId: null,

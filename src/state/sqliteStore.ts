@@ -107,7 +107,9 @@ class FileStore implements StateStore {
         // One statement, so that meta and slots are of one moment.
         const row = this.#sql.slots.get(shard, shard, visitor)!;
         const slots = row['slots'];
-        return { meta: this.#metaOf(shard, row['meta']), slots: typeof slots === 'string' ? slots : null };
+        const meta = this.#metaOf(shard, row['meta']);
+        if (meta?.rebuilding) throw new UsherError('STATE_UNAVAILABLE', `shard ${shard} is being rebuilt`);
+        return { meta, slots: typeof slots === 'string' ? slots : null };
       }),
     );
   }
@@ -167,6 +169,15 @@ class FileStore implements StateStore {
 
   async drained(shard: number, owner: string, ids: readonly string[]): Promise<boolean> {
     return this.#file.writer.request<boolean>({ what: 'drained', shard, owner, entries: ids.map(outboxKey) });
+  }
+
+  async clear(shard: number, owner: string): Promise<boolean> {
+    const { writer, limits } = this.#file;
+    for (;;) {
+      const rows = await writer.request<number | null>({ what: 'clear', shard, owner, rows: limits.trimRows });
+      if (rows === null) return false;
+      if (rows === 0) return true;
+    }
   }
 
   async readFailed(query: {

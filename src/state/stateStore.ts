@@ -42,6 +42,13 @@ export interface StateStore {
   readOutbox(shard: number, after: string | null, limit: number): Promise<readonly OutboxEntry[]>;
   /** Removes entries whose delivery was acknowledged. Fenced by owner; false: not the owner any more. */
   drained(shard: number, owner: string, ids: readonly string[]): Promise<boolean>;
+  /**
+   * Removes all of a shard but its meta, in steps that hold nobody up. Only while `meta.rebuilding` stands: then nobody reads what is left.
+   * Fenced by owner; false: not the owner any more. What was begun and not ended is done by the next call.
+   */
+  clear(shard: number, owner: string): Promise<boolean>;
+  /** Which visitors the snapshot does not have yet; absent: nothing is noted of `Commit.changed`. */
+  readonly snapshots?: SnapshotState;
   /** Newest first. */
   readFailed(query: {
     readonly shard: number;
@@ -55,6 +62,37 @@ export interface StateStore {
   putBundle(hash: string, text: string): Promise<void>;
   readBundle(hash: string): Promise<string | null>;
   close(): Promise<void>;
+}
+
+/** What a snapshot outside of the state has and lacks (semantics 4.7). */
+export interface SnapshotState {
+  /** Visitors changed by commits up to number `upTo`, the longest changed first, with the meta, both as they stand now. */
+  readChanged(
+    shard: number,
+    upTo: number,
+    limit: number,
+  ): Promise<{ readonly meta: ShardMeta | null; readonly visitors: readonly ChangedVisitor[] }>;
+  /** Fenced by owner; false: not the owner any more. */
+  noteSnapshot(shard: number, owner: string, note: SnapshotNote): Promise<boolean>;
+  /** The last marker noted; null: none. */
+  readMarker(shard: number): Promise<string | null>;
+}
+
+export interface ChangedVisitor {
+  readonly visitor: string;
+  /** The commit that changed it last. */
+  readonly change: number;
+  /** null: the visitor is gone. */
+  readonly stored: StoredVisitor | null;
+}
+
+export interface SnapshotNote {
+  /** In the snapshot: changed no longer, unless they were changed again. */
+  readonly written: readonly Pick<ChangedVisitor, 'visitor' | 'change'>[];
+  /** To be written again, as if commit `change` had changed them. */
+  readonly again: readonly string[];
+  readonly change: number;
+  readonly marker?: string;
 }
 
 export type CommitResult = 'DONE' | 'ALREADY' | 'FENCED';

@@ -1,6 +1,7 @@
 import type { ReadRecord } from '../fold/record.ts';
 import type { EventLog } from '../log/eventLog.ts';
 import type { Outputs } from '../log/outputs.ts';
+import type { Snapshots } from '../log/snapshots.ts';
 import type { OutboxEntry } from '../model/commit.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
 import type { StateStore } from '../state/stateStore.ts';
@@ -8,14 +9,17 @@ import { Copies, type CopiesLimits } from './copies.ts';
 import type { OutputEvent } from './lanes.ts';
 import type { Machine } from './machine.ts';
 import { Outbox, type OutboxLimits } from './outbox.ts';
+import { type SnapshotEvent, type SnapshotLimits, SnapshotWriter } from './snapshotWriter.ts';
 
 export interface OutputServices {
   readonly outputs: Outputs;
   /** Event types whose records are copied to topics of their own; `*`: all. */
   readonly copiedTypes: readonly string[];
+  /** Absent: none are written, and a state that is lost is folded from the log alone. */
+  readonly snapshots?: Snapshots;
 }
 
-export interface OutputLimits extends OutboxLimits, CopiesLimits {}
+export interface OutputLimits extends OutboxLimits, CopiesLimits, SnapshotLimits {}
 
 export interface OutputWritersOptions {
   readonly meta: ShardMeta;
@@ -25,7 +29,7 @@ export interface OutputWritersOptions {
   readonly limits: OutputLimits;
   readonly machine: Machine;
   readonly signal: AbortSignal;
-  readonly report: (event: OutputEvent | CopiesLost) => void;
+  readonly report: (event: OutputEvent | SnapshotEvent | CopiesLost) => void;
 }
 
 /** Records that were never copied are no longer in the log. */
@@ -39,6 +43,7 @@ export interface CopiesLost {
 export class OutputWriters {
   readonly #outbox: Outbox;
   readonly #copies: Copies | null;
+  readonly #snapshot: SnapshotWriter | null;
 
   static async open(options: OutputWritersOptions): Promise<OutputWriters> {
     const { meta, services, store, report, ...rest } = options;
@@ -47,12 +52,19 @@ export class OutputWriters {
     const outbox = await Outbox.open({ ...common, store, owner: meta.owner });
     const { copiedTypes: types } = services;
     const copies = types.length === 0 ? null : new Copies({ ...common, shards: meta.shards, types, from });
-    return new OutputWriters(outbox, copies);
+    const { snapshots } = services;
+    const state = store.snapshots;
+    const snapshot =
+      snapshots === undefined || state === undefined || meta.rebuilding
+        ? null
+        : new SnapshotWriter({ ...common, meta, state, snapshots, flushed: () => outbox.flushed() });
+    return new OutputWriters(outbox, copies, snapshot);
   }
 
-  private constructor(outbox: Outbox, copies: Copies | null) {
+  private constructor(outbox: Outbox, copies: Copies | null, snapshot: SnapshotWriter | null) {
     this.#outbox = outbox;
     this.#copies = copies;
+    this.#snapshot = snapshot;
   }
 
   /** Where the log must be read from so that nothing is missing in the topics: at the position, or before it. */
@@ -67,7 +79,7 @@ export class OutputWriters {
 
   /** Another owns the shard by now: what is committed would wait in its outbox for ever. */
   get isFenced(): boolean {
-    return this.#outbox.isFenced;
+    return this.#outbox.isFenced || this.#snapshot?.isFenced === true;
   }
 
   /** Resolves when the shard may take more records. */
@@ -81,14 +93,15 @@ export class OutputWriters {
     this.#copies?.add(reads);
   }
 
-  /** What a commit has put into the outbox. */
-  committed(outbox: readonly OutboxEntry[]): void {
+  /** A commit stands, with what it has put into the outbox. */
+  committed(meta: ShardMeta, outbox: readonly OutboxEntry[]): void {
     this.#outbox.add(outbox);
+    this.#snapshot?.committed(meta);
   }
 
   /** Writes no more; what waits stands in the store and in the log, for whoever owns next. */
   async end(): Promise<void> {
-    await Promise.all([this.#outbox.end(), this.#copies?.end()]);
+    await Promise.all([this.#outbox.end(), this.#copies?.end(), this.#snapshot?.end()]);
   }
 }
 

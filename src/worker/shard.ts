@@ -3,16 +3,19 @@ import { foldRecord } from '../fold/fold.ts';
 import { type ReadRecord, readRecord } from '../fold/record.ts';
 import { type FoldSettings, ShardWork } from '../fold/work.ts';
 import type { EventLog, ShardFeed } from '../log/eventLog.ts';
-import { decodeVisitor, encodeProfile, encodeSlots, historicDueOf, wakeAtOf } from '../model/codec.ts';
-import type { Commit, VisitorWrite } from '../model/commit.ts';
+import { decodeVisitor } from '../model/codec.ts';
+import type { Commit } from '../model/commit.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
-import type { Visitor } from '../model/visitor.ts';
 import type { Bundles } from '../playbook/bundles.ts';
 import type { StateStore, Wakeup } from '../state/stateStore.ts';
 import { CommitSize } from './commitSize.ts';
+import { Fenced } from './fenced.ts';
 import type { OutputEvent } from './lanes.ts';
 import type { Machine } from './machine.ts';
 import { type CopiesLost, type OutputLimits, type OutputServices, OutputWriters } from './outputWriters.ts';
+import { commitMeta, type RebuildServices, type RestoredShard, restoreShard } from './rebuild.ts';
+import type { SnapshotEvent } from './snapshotWriter.ts';
+import { writeOf } from './visitorWrite.ts';
 
 export interface ShardServices {
   readonly log: EventLog;
@@ -52,6 +55,8 @@ export const workerLimits: WorkerLimits = {
   outboxSize: 16_000_000,
   copiedRecords: 4_096,
   copiedSize: 8_000_000,
+  snapshotEveryMs: 1_000,
+  snapshotVisitors: 200,
 };
 
 export type ShardEvent =
@@ -64,9 +69,14 @@ export type ShardEvent =
       readonly commitMs: number;
     }
   | { readonly what: 'fenced' }
+  /** The state went back in time; it is folded on from there, and readers are told to trust no cursor of before. */
+  | { readonly what: 'rolledBack'; readonly from: number; readonly to: number }
+  /** The state is made anew: from a snapshot, then the log from there on. */
+  | { readonly what: 'rebuilding'; readonly from: number; readonly to: number }
   | { readonly what: 'retrying'; readonly error: Error; readonly afterMs: number }
   | { readonly what: 'stopped'; readonly error: UsherError }
   | OutputEvent
+  | SnapshotEvent
   | CopiesLost;
 
 /** Reasons that no retry mends: the shard stands still and says so until someone acts. */
@@ -81,18 +91,19 @@ const retryMs = { first: 50, most: 5_000 };
 /** The longest wait for records; a stop or a due timer ends it earlier. */
 const idleWaitMs = 1_000;
 
-class Fenced extends Error {}
-
 /** Serves one shard for as long as it is assigned: own, open, then take → fold → commit. Never rejects. */
 export async function serveShard(feed: ShardFeed, services: ShardServices): Promise<void> {
   let failures = 0;
+  let last: ShardMeta | null = null;
   while (!feed.signal.aborted) {
     try {
-      const loop = await ShardLoop.own(feed, services);
+      const loop: ShardLoop = await ShardLoop.own(feed, services, last);
       failures = 0;
       try {
-        while (!feed.signal.aborted) await loop.step();
+        // A state that was made anew is served by a new loop from when it is whole.
+        while (!feed.signal.aborted && !loop.isRestored) await loop.step();
       } finally {
+        last = loop.meta;
         await loop.end();
       }
     } catch (error) {
@@ -123,21 +134,30 @@ class ShardLoop {
   readonly #work: ShardWork;
   readonly #writers: OutputWriters | null;
   #meta: ShardMeta;
+  /** What the tail of the log must bring before the state is whole; null: it is. */
+  readonly #restored: RestoredShard | null;
   #takenAt = 0;
   readonly #size: CommitSize;
   #tickNotBefore = 0;
 
-  static async own(feed: ShardFeed, services: ShardServices): Promise<ShardLoop> {
-    const meta = await services.store.own(
+  /** `last`: the newest meta that this process knows of the shard. */
+  static async own(feed: ShardFeed, services: ShardServices, last: ShardMeta | null): Promise<ShardLoop> {
+    const owned = await services.store.own(
       feed.shard,
       `${services.machine.name}/${services.machine.randomId()}`,
       services.log.shards,
     );
+    const { log, store, machine, outputs } = services;
+    const rebuilding = { log, store, machine, ...(outputs?.snapshots && { snapshots: outputs.snapshots }) };
+    const restored = await restoreShard(owned, rebuilding);
+    if (restored !== null)
+      services.report(feed.shard, { what: 'rebuilding', from: restored.meta.position, to: restored.until });
+    const meta = restored?.meta ?? (await withLineage(owned, last, rebuilding, services));
     await checkLog(feed.shard, meta, services.log);
     if (meta.active !== null) await services.bundles.load(meta.active.playbook, meta.active.catalog);
     const writers = await openWriters(feed, services, meta);
     try {
-      return await ShardLoop.#open(feed, services, meta, writers);
+      return await ShardLoop.#open(feed, services, meta, writers, restored);
     } catch (error) {
       await writers?.end();
       throw error;
@@ -149,15 +169,23 @@ class ShardLoop {
     services: ShardServices,
     meta: ShardMeta,
     writers: OutputWriters | null,
+    restored: RestoredShard | null,
   ): Promise<ShardLoop> {
     await feed.open(writers?.readFrom(meta) ?? meta.position);
     // Also a shard that stays idle must be trimmed.
     feed.folded(meta.position);
     services.report(feed.shard, { what: 'owned', meta });
-    return new ShardLoop(feed, services, meta, writers);
+    return new ShardLoop(feed, services, meta, writers, restored);
   }
 
-  private constructor(feed: ShardFeed, services: ShardServices, meta: ShardMeta, writers: OutputWriters | null) {
+  private constructor(
+    feed: ShardFeed,
+    services: ShardServices,
+    meta: ShardMeta,
+    writers: OutputWriters | null,
+    restored: RestoredShard | null,
+  ) {
+    this.#restored = meta.rebuilding ? restored : null;
     this.#feed = feed;
     this.#services = services;
     this.#meta = meta;
@@ -193,7 +221,7 @@ class ShardLoop {
     this.#takenAt = machine.now();
     const taken = records.map(readRecord);
     this.#writers?.taken(taken);
-    const reads = taken.filter((read) => read.log.offset >= this.#meta.position);
+    const reads = taken.filter((read) => read.log.offset >= this.#meta.position).map((read) => this.#unlessNewer(read));
     if (reads.length === 0) return;
     for (const part of partsOf(reads)) {
       // An activation can stop the shard; what came before it must stand by then.
@@ -212,6 +240,23 @@ class ShardLoop {
   async #checkState(): Promise<void> {
     const stands = await this.#services.store.readMeta(this.#feed.shard);
     if (stands?.commit !== this.#meta.commit) throw new Fenced('another commit stands');
+  }
+
+  get meta(): ShardMeta {
+    return this.#meta;
+  }
+
+  /** The state was not whole, and now it is. */
+  get isRestored(): boolean {
+    return this.#restored !== null && !this.#meta.rebuilding;
+  }
+
+  /** A visitor that the snapshot has from later on has this record in it: then it is worth its time alone, as a tick is. */
+  #unlessNewer(read: ReadRecord): ReadRecord {
+    const from = read.visitor === null ? undefined : this.#restored?.newer.get(read.visitor);
+    if (from === undefined || read.log.offset >= from) return read;
+    const record = { v: 1, kind: 'tick', id: read.id ?? '' } as const;
+    return { ...read, record, failure: null, visitor: null, number: null, isEvent: false };
   }
 
   /** What is on its way to other systems stays in the store, for whoever owns next. */
@@ -291,7 +336,7 @@ class ShardLoop {
   }
 
   async #commit(): Promise<void> {
-    const { machine, report } = this.#services;
+    const { machine, outputs, report } = this.#services;
     const changes = this.#work.takeChanges();
     const foldedAt = machine.now();
     const visitors = [...changes.visitors].map(([visitor, state]) => writeOf(visitor, state));
@@ -303,6 +348,7 @@ class ShardLoop {
       ...changes.meta,
       copied: this.#copiedTo,
       commits: this.#meta.commits + 1,
+      rebuilding: this.#restored !== null && this.#work.position < this.#restored.until,
       commit: machine.randomId(),
     };
     const commit: Commit = {
@@ -312,6 +358,7 @@ class ShardLoop {
       outbox: changes.outbox,
       failed: changes.failed,
       retried: changes.retried,
+      ...(outputs?.snapshots && { changed: true }),
       message: {
         shard: meta.shard,
         commit: meta.commit,
@@ -330,7 +377,7 @@ class ShardLoop {
     };
     await this.#write(commit);
     this.#meta = meta;
-    this.#writers?.committed(changes.outbox);
+    this.#writers?.committed(meta, changes.outbox);
     this.#size.committed();
     const doneAt = machine.now();
     report(meta.shard, {
@@ -380,17 +427,6 @@ function backoffMs(failures: number, machine: Machine): number {
   return Math.min(retryMs.most, retryMs.first * 2 ** failures) * (0.5 + machine.random());
 }
 
-function writeOf(visitor: string, state: Visitor | null): VisitorWrite {
-  if (state === null) return { visitor, profile: null, slots: null, wakeAt: null, historicDue: null };
-  return {
-    visitor,
-    profile: encodeProfile(state),
-    slots: encodeSlots(state),
-    wakeAt: wakeAtOf(state),
-    historicDue: historicDueOf(state),
-  };
-}
-
 function horizonOf(page: readonly Wakeup[], limit: number): Wakeup | null {
   return page.length < limit ? null : page[page.length - 1]!;
 }
@@ -405,6 +441,21 @@ function* partsOf(reads: readonly ReadRecord[]): Generator<readonly ReadRecord[]
     from = i + 1;
   }
   if (from < reads.length) yield reads.slice(from);
+}
+
+/** Another lineage for a state that went back in time (4.2): cursors and versions of before may name what is to come again. */
+async function withLineage(
+  owned: ShardMeta,
+  last: ShardMeta | null,
+  rebuilding: RebuildServices,
+  { log, report }: ShardServices,
+): Promise<ShardMeta> {
+  const { shard, position, lineage } = owned;
+  const known = last !== null && last.lineage === lineage ? last.position : 0;
+  const folded = Math.max(known, (await log.foldedTo?.(shard)) ?? 0);
+  if (position >= folded) return owned;
+  report(shard, { what: 'rolledBack', from: folded, to: position });
+  return commitMeta({ ...owned, lineage: rebuilding.machine.randomId() }, owned, rebuilding);
 }
 
 /** State and log must belong together (semantics 4.6): the record before the position is the one that was folded last. */

@@ -19,6 +19,7 @@ const meta: ShardMeta = {
   outputs: 0,
   copied: 0,
   commits: 0,
+  rebuilding: false,
   appendTime: 0,
   active: null,
   lastId: null,

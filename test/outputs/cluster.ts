@@ -8,7 +8,9 @@ import { Link } from '../../src/kafka/link.ts';
 import type { EventLog } from '../../src/log/eventLog.ts';
 import { openKafkaLog } from '../../src/log/kafkaLog.ts';
 import { kafkaOutputs } from '../../src/log/kafkaOutputs.ts';
+import { openKafkaSnapshots } from '../../src/log/kafkaSnapshots.ts';
 import type { Outputs } from '../../src/log/outputs.ts';
+import type { Snapshots } from '../../src/log/snapshots.ts';
 import type { LogRecord } from '../../src/model/record.ts';
 import { shardOf } from '../../src/model/shard.ts';
 import { Bundles } from '../../src/playbook/bundles.ts';
@@ -84,18 +86,26 @@ export async function openCluster(server: RedisServer, address: string) {
         readonly store?: (store: StateStore) => StateStore;
         readonly limits?: Partial<WorkerLimits>;
         readonly copiedTypes?: readonly string[];
+        readonly snapshots?: true | ((snapshots: Snapshots) => Snapshots);
       } = {},
     ): Promise<TestWorker> {
       const own = await openKafkaLog(options);
       const connection = await openRedis(redisSettings(server.url, { shards }));
       const topics = { partitions, replication: 1, minInsyncReplicas: 1, retentionMs: dayMs, deadlineMs: 3_000 };
       const outputs = kafkaOutputs({ ...topics, connection: options.connection, namespace });
+      const part = { ...topics, connection: options.connection, topic: `${namespace}.profiles`, shards };
+      const opened = with_.snapshots === undefined ? null : await openKafkaSnapshots(part);
+      const snapshots = typeof with_.snapshots === 'function' ? with_.snapshots(opened!) : opened;
       const state = redisStore(connection);
       const events: TestWorker['events'] = [];
       const worker = new Worker({
         log: own,
         store: with_.store?.(state) ?? state,
-        outputs: { outputs: with_.outputs?.(outputs) ?? outputs, copiedTypes: with_.copiedTypes ?? [] },
+        outputs: {
+          outputs: with_.outputs?.(outputs) ?? outputs,
+          copiedTypes: with_.copiedTypes ?? [],
+          ...(snapshots && { snapshots }),
+        },
         bundles: new Bundles((hash) => state.readBundle(hash)),
         fold,
         limits: { ...workerLimits, ...with_.limits },
@@ -107,6 +117,7 @@ export async function openCluster(server: RedisServer, address: string) {
       const stop = async () => {
         await worker.stop();
         await outputs.close();
+        await opened?.close();
         await connection.close();
         await own.close();
       };
@@ -115,14 +126,10 @@ export async function openCluster(server: RedisServer, address: string) {
     },
     /** All that the log has, folded by one who was never interrupted: what the topics must tell. */
     async foldAnew(): Promise<readonly FoldShard[]> {
-      const folded: FoldShard[] = [];
-      for (let shard = 0; shard < shards; shard++) {
-        const alone = new FoldShard(bundles, { shard, shards, settings: fold });
-        alone.log.push(...(await readLog(log, shard)));
-        folded.push(alone.fold());
-      }
-      return folded;
+      const logs = [...Array(shards).keys()].map((shard) => readLog(log, shard));
+      return foldAlone((await Promise.all(logs)).flat());
     },
+    fold: foldAlone,
     read: (topic: string) => readTopic(address, `${namespace}.${topic}`),
     async topics(): Promise<readonly string[]> {
       const all = await asAdmin(address, (admin) => admin.listTopics());
@@ -163,6 +170,14 @@ async function readTopic(address: string, topic: string): Promise<readonly Writt
   await link.close();
   client.cut();
   return written;
+}
+
+function foldAlone(records: readonly LogRecord[]): readonly FoldShard[] {
+  return [...Array(shards).keys()].map((shard) => {
+    const alone = new FoldShard(bundles, { shard, shards, settings: fold });
+    alone.log.push(...records.filter((record) => record.shard === shard));
+    return alone.fold();
+  });
 }
 
 /** Shoppers who look, search and buy; numbers that come late and are held; what cannot be folded; and who is nobody. */

@@ -54,10 +54,12 @@ describe('tags of shards', () => {
     const [first] = keysOf('usher', 8);
     expect(first).toMatchInlineSnapshot(`
       {
+        "changed": "usher:g1:{22069}:changed",
         "changes": "usher:g1:{22069}:changes",
         "failed": "usher:g1:{22069}:failed",
         "failedOrder": "usher:g1:{22069}:failed:order",
         "historic": "usher:g1:{22069}:historic",
+        "marker": "usher:g1:{22069}:marker",
         "meta": "usher:g1:{22069}:meta",
         "outbox": "usher:g1:{22069}:outbox",
         "profiles": "usher:g1:{22069}:v:",

@@ -72,6 +72,7 @@ export class SimulatedState {
             outputs: 0,
             copied: 0,
             commits: 0,
+            rebuilding: false,
             appendTime: 0,
             active: null,
             lastId: null,
@@ -102,6 +103,13 @@ export class SimulatedState {
     const visitors = withWrites(stands.visitors, commit);
     this.write({ meta, visitors, outbox, failed, message });
     return 'DONE';
+  }
+
+  clear(shard: number, owner: string): boolean {
+    const stands = this.standing(shard);
+    if (stands?.meta.owner !== owner || !stands.meta.rebuilding) return false;
+    this.write({ ...stands, visitors: new Map(), outbox: new Map(), failed: new Map(), message: null });
+    return true;
   }
 
   drained(shard: number, owner: string, ids: readonly string[]): boolean {
@@ -185,6 +193,7 @@ export function stateFor(process: SimulatedProcess, state: SimulatedState, netwo
       ),
     drained: (shard, owner, ids) =>
       write(`drained ${ids.join(', ')} of shard ${shard}`, () => state.drained(shard, owner, ids)),
+    clear: (shard, owner) => write(`clear of shard ${shard}`, () => state.clear(shard, owner)),
     readFailed: ({ shard, limit }) =>
       read(`failed events of shard ${shard}`, () =>
         [...(state.standing(shard)?.failed.values() ?? [])].reverse().slice(0, limit),

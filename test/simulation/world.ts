@@ -33,6 +33,8 @@ const limits: { readonly [name in Schedule['limits']]: WorkerLimits } = {
     outboxSize: 10_000,
     copiedRecords: 3,
     copiedSize: 10_000,
+    snapshotEveryMs: 100,
+    snapshotVisitors: 2,
   },
   production: workerLimits,
 };

@@ -82,6 +82,7 @@ export class FoldShard {
       outputs: 0,
       copied: 0,
       commits: 0,
+      rebuilding: false,
       appendTime: 0,
       active: null,
       lastId: null,

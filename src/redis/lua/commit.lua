@@ -1,14 +1,15 @@
 #!lua
 -- One commit of a shard (semantics 4.1, 4.3). A script does not roll back: all that can fail is tried before the first write, and
 -- the header makes Redis refuse the script before it starts when memory is full.
--- KEYS: 1 meta, 2 timers, 3 historic, 4 outbox, 5 failed, 6 failed:order,
+-- KEYS: 1 meta, 2 timers, 3 historic, 4 outbox, 5 failed, 6 failed:order, 7 changed,
 --       then profile and slots of each visitor that is kept, then of each that is removed
 -- ARGV: 1 new commit id, 2 previous commit id, 3 owner, 4 meta (JSON), 5 life of visitor keys (s), 6 failed events kept,
 --       7 channel, 8 message, 9 1: the slots of the visitors kept follow the message, 10 visitors kept, 11 visitors removed, 12 outbox entries, 13 failed events retried, 14 failed events,
+--       15 number under which the visitors are noted as changed, or '',
 --       then kept: visitor, profile, slots, wakeAt or '', historicDue or ''; removed: visitor;
 --       outbox: stream id, topic, key, value; retried: position; failed: position, JSON
 -- Answers DONE, ALREADY or FENCED.
-local expected = { 'string', 'zset', 'zset', 'stream', 'hash', 'zset' }
+local expected = { 'string', 'zset', 'zset', 'stream', 'hash', 'zset', 'zset' }
 for i = 1, #KEYS do
   local found = redis.call('TYPE', KEYS[i]).ok
   local kind = expected[i] or 'string'
@@ -24,7 +25,7 @@ if stands.owner ~= ARGV[3] or stands.commit ~= ARGV[2] then return 'FENCED' end
 
 local kept, removed = tonumber(ARGV[10]), tonumber(ARGV[11])
 local outbox, retried, failed = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
-local outboxFrom = 14 + kept * 5 + removed
+local outboxFrom = 15 + kept * 5 + removed
 local retriedFrom = outboxFrom + outbox * 4
 local failedFrom = retriedFrom + retried
 
@@ -43,7 +44,12 @@ if outbox > 0 and redis.call('EXISTS', KEYS[4]) == 1 then
   end
 end
 
-local wake, asleep, due, undue = {}, {}, {}, {}
+local wake, asleep, due, undue, changed = {}, {}, {}, {}, {}
+local function note(visitor)
+  if ARGV[15] == '' then return end
+  changed[#changed + 1] = ARGV[15]
+  changed[#changed + 1] = visitor
+end
 local function place(set, unset, score, visitor)
   if score == '' then
     unset[#unset + 1] = visitor
@@ -53,23 +59,26 @@ local function place(set, unset, score, visitor)
   end
 end
 for i = 0, kept - 1 do
-  local key, arg = 7 + i * 2, 15 + i * 5
+  local key, arg = 8 + i * 2, 16 + i * 5
   redis.call('SET', KEYS[key], ARGV[arg + 1], 'EX', ARGV[5])
   redis.call('SET', KEYS[key + 1], ARGV[arg + 2], 'EX', ARGV[5])
   place(wake, asleep, ARGV[arg + 3], ARGV[arg])
   place(due, undue, ARGV[arg + 4], ARGV[arg])
+  note(ARGV[arg])
 end
 for i = 0, removed - 1 do
-  local key, arg = 7 + (kept + i) * 2, 15 + kept * 5 + i
+  local key, arg = 8 + (kept + i) * 2, 16 + kept * 5 + i
   redis.call('DEL', KEYS[key], KEYS[key + 1])
   asleep[#asleep + 1] = ARGV[arg]
   undue[#undue + 1] = ARGV[arg]
+  note(ARGV[arg])
 end
 -- At most 256 visitors a commit, so what is unpacked stays far below Lua's limit.
 if #wake > 0 then redis.call('ZADD', KEYS[2], unpack(wake)) end
 if #asleep > 0 then redis.call('ZREM', KEYS[2], unpack(asleep)) end
 if #due > 0 then redis.call('ZADD', KEYS[3], unpack(due)) end
 if #undue > 0 then redis.call('ZREM', KEYS[3], unpack(undue)) end
+if #changed > 0 then redis.call('ZADD', KEYS[7], unpack(changed)) end
 
 for i = 0, outbox - 1 do
   local arg = outboxFrom + 1 + i * 4
@@ -100,7 +109,7 @@ end
 redis.call('SET', KEYS[1], ARGV[4])
 local message = { ARGV[8] }
 if ARGV[9] == '1' then
-  for i = 0, kept - 1 do message[i + 2] = ARGV[17 + i * 5] end
+  for i = 0, kept - 1 do message[i + 2] = ARGV[18 + i * 5] end
 end
 redis.call('PUBLISH', ARGV[7], table.concat(message))
 return 'DONE'

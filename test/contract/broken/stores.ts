@@ -16,6 +16,7 @@ function changed(store: StateStore, commit: (commit: Commit) => Promise<CommitRe
     readMeta: (shard) => store.readMeta(shard),
     listVisitors: (shard, after, limit) => store.listVisitors(shard, after, limit),
     readOutbox: (shard, after, limit) => store.readOutbox(shard, after, limit),
+    clear: (shard, owner) => store.clear(shard, owner),
     drained: (shard, owner, ids) => store.drained(shard, owner, ids),
     readFailed: (query) => store.readFailed(query),
     readFailedAt: (shard, position) => store.readFailedAt(shard, position),

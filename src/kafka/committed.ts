@@ -1,0 +1,32 @@
+import { UsherError } from '../errors.ts';
+import type { KafkaClient } from './client.ts';
+import { messageOf } from './link.ts';
+
+/**
+ * The offsets that a group has committed, by partition; those it never committed are left out.
+ * @throws UsherError LOG_UNAVAILABLE
+ */
+export async function committedOffsets(
+  client: KafkaClient,
+  groupId: string,
+  topic: string,
+): Promise<ReadonlyMap<number, number>> {
+  const admin = client.kafka.admin();
+  try {
+    await admin.connect();
+    const found = await admin.fetchOffsets({ groupId, topics: [topic] });
+    const partitions = found.flatMap(({ partitions }) => partitions);
+    return new Map(
+      partitions
+        .map(({ partition, offset }) => [partition, Number(offset)] as const)
+        .filter(([, offset]) => offset >= 0),
+    );
+  } catch (error) {
+    throw new UsherError('LOG_UNAVAILABLE', `the offsets of group ${groupId} could not be read: ${messageOf(error)}`, {
+      cause: error,
+    });
+  } finally {
+    await admin.disconnect().catch(() => {});
+    client.cut();
+  }
+}
