@@ -1,6 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
+import { createMetrics } from '../../src/observe/metrics.ts';
 
 const root = join(import.meta.dirname, '../..');
 const pages = ['README.md', ...globSync('docs/**/*.md', { cwd: root })];
@@ -17,4 +18,12 @@ it.each(pages)('%s links and names files that are there', (page) => {
   // A recipe names the test that its patch brings.
   const brought = page.startsWith('docs/recipes/') ? (/^Test: `([^`]+)`/m.exec(text)?.[1] ?? '') : '';
   expect(missing.filter((path) => path !== brought)).toEqual([]);
+});
+
+it('docs/operations.md explains the metrics that there are, and no others', async () => {
+  const told = readFileSync(join(root, 'docs/operations.md'), 'utf8')
+    .match(/`usher_\w+/g)!
+    .map((name) => name.slice(1));
+  const there = [...(await createMetrics().text()).matchAll(/^# TYPE (usher_\w+)/gm)].map((match) => match[1]!);
+  expect([...new Set(told)].sort()).toEqual(there.sort());
 });
