@@ -497,6 +497,15 @@ function reportOutputs(
     metrics.outputsWritten('profiles', event.visitors);
     return;
   }
+  if (event.what === 'snapshotReach') {
+    metrics.snapshotMissing(shard, event.missing);
+    if (event.missing > 0)
+      logger.error(
+        { shard, snapshotUpTo: event.upTo, logFrom: event.low },
+        'the log no longer reaches back to the snapshot: a state that is lost now is lost for good',
+      );
+    return;
+  }
   if (event.what === 'snapshotFailing') {
     logger.warn({ shard, err: event.error, afterMs: Math.round(event.afterMs) }, 'the snapshot is written again');
     return;

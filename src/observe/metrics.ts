@@ -25,6 +25,8 @@ export interface Metrics {
   readonly shardHeld: (what: 'owned' | 'fenced' | 'retrying') => void;
   /** Entries that a topic for other systems has taken. */
   outputsWritten(topic: string, entries: number): void;
+  /** Records between a shard's snapshot and where its log begins; 0: the state can be made anew. */
+  snapshotMissing(shard: number, records: number): void;
   /** Entries of a shard that wait for their topics. */
   outputsWaiting(shard: number, queue: string, entries: number): void;
   /** Asked for when the metrics are read: records of each shard that wait to be folded. */
@@ -151,6 +153,12 @@ export function createMetrics(): Metrics {
     labelNames: ['topic'],
     registers,
   });
+  const missing = new Gauge({
+    name: 'usher_snapshot_missing_records',
+    help: 'Records that left the log before the snapshot had them; above 0 a lost state cannot be made anew.',
+    labelNames: ['shard'],
+    registers,
+  });
   const waiting = new Gauge({
     name: 'usher_outputs_waiting',
     help: 'Entries that wait for topics for other systems; above a limit their shard folds no more.',
@@ -221,6 +229,7 @@ export function createMetrics(): Metrics {
     },
     shardHeld: countBy(held, 'what'),
     outputsWritten: (topic, entries) => outputs.inc({ topic }, entries),
+    snapshotMissing: (shard, records) => missing.set({ shard }, records),
     outputsWaiting: (shard, queue, entries) => waiting.set({ shard, queue }, entries),
     readLag(read) {
       lag = read;

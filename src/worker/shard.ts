@@ -57,6 +57,7 @@ export const workerLimits: WorkerLimits = {
   copiedSize: 8_000_000,
   snapshotEveryMs: 1_000,
   snapshotVisitors: 200,
+  snapshotReachEveryMs: 60_000,
 };
 
 export type ShardEvent =

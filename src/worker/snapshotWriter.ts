@@ -1,3 +1,4 @@
+import type { EventLog } from '../log/eventLog.ts';
 import type { SnapshotEntry, Snapshots } from '../log/snapshots.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
 import { markerKey, markerOf, type SnapshotMarker, type VisitorSnapshot } from '../model/snapshot.ts';
@@ -9,6 +10,8 @@ export interface SnapshotLimits {
   readonly snapshotEveryMs: number;
   /** Visitors written at once. */
   readonly snapshotVisitors: number;
+  /** How often it is looked whether the log still reaches back to the marker, ms. */
+  readonly snapshotReachEveryMs: number;
 }
 
 export interface SnapshotWriterOptions {
@@ -16,6 +19,7 @@ export interface SnapshotWriterOptions {
   readonly meta: ShardMeta;
   readonly state: SnapshotState;
   readonly snapshots: Snapshots;
+  readonly log: Pick<EventLog, 'bounds'>;
   readonly limits: SnapshotLimits;
   readonly machine: Machine;
   readonly signal: AbortSignal;
@@ -26,6 +30,8 @@ export interface SnapshotWriterOptions {
 
 export type SnapshotEvent =
   | { readonly what: 'snapshotWritten'; readonly visitors: number; readonly upTo: number }
+  /** `missing` records between the marker and where the log begins: above 0 a state that is lost now is lost for good (4.7). */
+  | { readonly what: 'snapshotReach'; readonly upTo: number | null; readonly low: number; readonly missing: number }
   | { readonly what: 'snapshotFailing'; readonly error: Error; readonly afterMs: number };
 
 /** What the state keeps of the newest marker. */
@@ -61,6 +67,8 @@ export class SnapshotWriter {
   #known: ShardMeta;
   #end = 0;
   #marked = -1;
+  #markedPosition: number | null = null;
+  #reachAt = 0;
   #wake: (() => void) | null = null;
   #fenced = false;
 
@@ -97,6 +105,7 @@ export class SnapshotWriter {
       try {
         if (!isBegun) await this.#begin();
         isBegun = true;
+        await this.#checkReach();
         await this.#committedSince(this.#marked);
         await this.#round();
         failures = 0;
@@ -106,6 +115,7 @@ export class SnapshotWriter {
           this.#fenced = true;
           return;
         }
+        await this.#checkReach().catch(() => {});
         waitMs = Math.min(retryMs.most, retryMs.first * 2 ** failures++) * (0.5 + machine.random());
         report({ what: 'snapshotFailing', error: error as Error, afterMs: waitMs });
       }
@@ -119,6 +129,7 @@ export class SnapshotWriter {
     const noted = text === null ? null : (JSON.parse(text) as NotedMarker);
     this.#end = noted?.end ?? 0;
     const marker = noted?.marker ?? markerOf(meta.shard, null);
+    this.#markedPosition = marker.upTo;
     await this.#write([markerEntry(marker)], { written: [], change: meta.commits });
   }
 
@@ -161,7 +172,17 @@ export class SnapshotWriter {
     const all: SnapshotNote = { ...note, again, ...(noted && { marker: JSON.stringify(noted) }) };
     if (!(await state.noteSnapshot(shard, owner, all))) throw new NotOwner();
     this.#end = end;
+    if (noted !== null) this.#markedPosition = noted.marker.upTo;
     return again.length === 0;
+  }
+
+  async #checkReach(): Promise<void> {
+    const { machine, limits, log, meta, report } = this.#options;
+    if (machine.now() < this.#reachAt) return;
+    this.#reachAt = machine.now() + limits.snapshotReachEveryMs;
+    const { low } = await log.bounds(meta.shard);
+    const upTo = this.#markedPosition;
+    report({ what: 'snapshotReach', upTo, low, missing: Math.max(0, low - (upTo ?? 0)) });
   }
 
   async #committedSince(commits: number): Promise<void> {

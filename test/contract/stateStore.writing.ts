@@ -215,4 +215,31 @@ export const writingCases: readonly ContractCase<StateStoreSubject>[] = [
       expect(await store.commit(commitAfter(meta))).toBe('DONE');
     },
   },
+  {
+    name: 'clears a shard for the owner that rebuilds it, and no other: all but its meta, and no other shard',
+    async run({ store }) {
+      const other = await store.own(2, 'owner', shards);
+      await committed(store, other, { visitors: [write('u:a', 'other', { wakeAt: 5 })] });
+      let meta = await store.own(1, 'owner', shards);
+      const visitors = Array.from({ length: 200 }, (_, n) => write(`u:${n}`, 'x', { wakeAt: n, historicDue: n }));
+      meta = await committed(store, meta, { visitors, outbox: [outboxEntry('0-0')], failed: [failedEvent('1:0')] });
+      expect(await store.clear(1, 'owner')).toBe(false);
+      expect(await store.listVisitors(1, null, 1_000)).toHaveLength(200);
+      meta = await committed(store, meta, { meta: { rebuilding: true } });
+      expect(await store.clear(1, 'another')).toBe(false);
+      await expect(store.readSlots([{ shard: 1, visitor: 'u:1' }])).rejects.toMatchObject({
+        code: 'STATE_UNAVAILABLE',
+      });
+      expect(await store.clear(1, 'owner')).toBe(true);
+      expect(await store.listVisitors(1, null, 1_000)).toEqual([]);
+      expect(await store.nextWakeup(1)).toBeNull();
+      expect(await store.readOutbox(1, null, 10)).toEqual([]);
+      expect(await store.readFailed({ shard: 1, before: null, limit: 10 })).toEqual([]);
+      expect(await store.readMeta(1)).toEqual(meta);
+      expect((await store.readProfile(2, 'u:a'))?.profile).toBe('profile other');
+      expect(await store.nextWakeup(2)).toBe(5);
+      // What an outbox had does not stand in the way of the same ids.
+      await committed(store, meta, { outbox: [outboxEntry('0-0')], meta: { rebuilding: false } });
+    },
+  },
 ];

@@ -15,7 +15,7 @@ import { type Cluster, openCluster, shards, shopping, type TestWorker } from './
 
 const reason = (await whyNoKafka()) ?? (hasRedisServer ? null : 'redis-server is not installed');
 const seconds = 1_000;
-const limits = { snapshotEveryMs: 50, snapshotVisitors: 5, commitVisitors: 4 };
+const limits = { snapshotReachEveryMs: 100, snapshotEveryMs: 50, snapshotVisitors: 5, commitVisitors: 4 };
 const all = [...Array(shards).keys()];
 
 describe.skipIf(reason !== null)(reason === null ? 'a state that is lost' : `skipped: ${reason}`, () => {
@@ -37,6 +37,7 @@ describe.skipIf(reason !== null)(reason === null ? 'a state that is lost' : `ski
       const worker = await cluster.startWorker({ limits, snapshots: shutBy(gate) });
       await cluster.append(shopping(31, 200));
       await untilMarked(cluster);
+      expect(of(worker, 'snapshotReach').every(({ missing }) => missing === 0)).toBe(true);
       gate.isShut = true;
       // Not in the snapshot: some of whom it has, and some that it never saw.
       await cluster.append(shopping(32, 60));
@@ -131,7 +132,7 @@ describe.skipIf(reason !== null)(reason === null ? 'a state that is lost' : `ski
       const gate = { crashes: false };
       const dies = (store: StateStore) =>
         proxied(store, 'commit', (commit: Parameters<StateStore['commit']>[0]) => {
-          if (gate.crashes && commit.meta.rebuilding && ++commits > 2)
+          if (gate.crashes && commit.meta.rebuilding && ++commits > 1)
             return Promise.reject(new Error('planted: it dies'));
           return store.commit(commit);
         });
@@ -145,7 +146,7 @@ describe.skipIf(reason !== null)(reason === null ? 'a state that is lost' : `ski
       const visitor = records.find(({ key }) => key !== null)!;
       const slots = { shard: visitor.shard, visitor: visitor.key! };
       await expect(cluster.store.readSlots([slots])).rejects.toMatchObject({ code: 'STATE_UNAVAILABLE' });
-      await until('it died in the middle', () => commits > 2);
+      await until('it died in the middle', () => commits > 1);
       await first.stop();
       await expect(cluster.store.readSlots([slots])).rejects.toMatchObject({ code: 'STATE_UNAVAILABLE' });
       await cluster.startWorker({ limits, snapshots: true });
@@ -248,6 +249,29 @@ describe.skipIf(reason !== null)(reason === null ? 'a state that is lost' : `ski
       await loseState(cluster, server);
       await untilWhole(cluster);
       await expect(expectAsFolded(cluster, records)).rejects.toThrow(/expected/);
+    },
+    90 * seconds,
+  );
+
+  it(
+    'is told to be out of reach before it is lost, when the log is trimmed past the snapshot',
+    async () => {
+      await using cluster = await openCluster(server, broker.address);
+      const gate = { isShut: false };
+      const worker = await cluster.startWorker({ limits, snapshots: shutBy(gate) });
+      await cluster.append(shopping(44, 60));
+      await untilMarked(cluster);
+      gate.isShut = true;
+      await cluster.append(shopping(45, 60));
+      await untilFolded(cluster);
+      const topic = `${cluster.namespace}.g1.events`;
+      const ends = await Promise.all(all.map((shard) => cluster.log.bounds(shard)));
+      const partitions = all.map((partition) => ({ partition, offset: String(ends[partition]!.end) }));
+      await asAdmin(broker.address, async (admin) => {
+        await admin.fetchTopicOffsets(topic);
+        await admin.deleteTopicRecords({ topic, partitions });
+      });
+      await until('it is told', () => of(worker, 'snapshotReach').some(({ missing }) => missing > 0));
     },
     90 * seconds,
   );

@@ -35,6 +35,7 @@ const limits: { readonly [name in Schedule['limits']]: WorkerLimits } = {
     copiedSize: 10_000,
     snapshotEveryMs: 100,
     snapshotVisitors: 2,
+    snapshotReachEveryMs: 1_000,
   },
   production: workerLimits,
 };

@@ -1,0 +1,78 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ShardMeta } from '../../src/model/shardMeta.ts';
+import { redisStore } from '../../src/state/redisStore.ts';
+import { commitAfter, write } from '../contract/commits.ts';
+import { hasRedisServer, type RedisServer, startRedis } from '../support/redisServer.ts';
+import { Connections } from './support.ts';
+
+describe.skipIf(!hasRedisServer)('what the snapshot lacks', () => {
+  let server: RedisServer;
+  let connections: Connections;
+  beforeAll(async () => {
+    server = await startRedis();
+  });
+  afterAll(() => server.close());
+  beforeEach(async () => {
+    connections = new Connections();
+    await server.flush();
+  });
+  afterEach(() => connections.close());
+
+  async function open() {
+    const store = redisStore(await connections.redis(server.url));
+    let meta: ShardMeta = await store.own(1, 'owner', 4);
+    const change = async (visitors: readonly string[], isNoted = true) => {
+      const { commits } = meta;
+      const commit = commitAfter(meta, {
+        visitors: visitors.map((visitor) => write(visitor, `of ${commits + 1}`)),
+        meta: { commits: commits + 1, position: 7 },
+      });
+      expect(await store.commit({ ...commit, ...(isNoted && { changed: true }) })).toBe('DONE');
+      meta = commit.meta;
+    };
+    const changed = async (upTo = 1e9, limit = 100) =>
+      (await store.snapshots!.readChanged(1, upTo, limit)).visitors.map((one) => [
+        one.visitor,
+        one.change,
+        one.stored?.profile,
+      ]);
+    return { store, change, changed };
+  }
+
+  it('is every visitor that a commit noted, once, with what it is now, the longest changed first', async () => {
+    const { change, changed, store } = await open();
+    await change(['a', 'b']);
+    await change(['c'], false);
+    await change(['b', 'd']);
+    expect(await changed()).toEqual([
+      ['a', 1, 'profile of 1'],
+      ['b', 3, 'profile of 3'],
+      ['d', 3, 'profile of 3'],
+    ]);
+    expect(await changed(2)).toEqual([['a', 1, 'profile of 1']]);
+    expect(await changed(1e9, 2)).toHaveLength(2);
+    expect((await store.snapshots!.readChanged(1, 0, 10)).meta?.commits).toBe(3);
+  });
+
+  it('stays what was changed again meanwhile, also by a commit of the same position', async () => {
+    const { change, changed, store } = await open();
+    await change(['a', 'b']);
+    const { visitors: written } = await store.snapshots!.readChanged(1, 1, 10);
+    await change(['b']);
+    expect(await store.snapshots!.noteSnapshot(1, 'owner', { written, again: [], change: 1 })).toBe(true);
+    expect(await changed()).toEqual([['b', 2, 'profile of 2']]);
+  });
+
+  it('is noted again, and the marker kept, for the owner alone', async () => {
+    const { change, changed, store } = await open();
+    await change(['a']);
+    const note = { written: [{ visitor: 'a', change: 1 }], again: ['x'], change: 1, marker: '{"end":3}' };
+    expect(await store.snapshots!.noteSnapshot(1, 'another', note)).toBe(false);
+    expect([await changed(), await store.snapshots!.readMarker(1)]).toEqual([[['a', 1, 'profile of 1']], null]);
+    expect(await store.snapshots!.noteSnapshot(1, 'owner', note)).toBe(true);
+    // Nobody of that name is in the state: the snapshot is told so.
+    expect([await changed(), await store.snapshots!.readMarker(1)]).toEqual([[['x', 1, undefined]], '{"end":3}']);
+    expect(await store.snapshots!.noteSnapshot(1, 'owner', { written: [], again: [], change: 1 })).toBe(true);
+    expect(await store.snapshots!.readMarker(1)).toBe('{"end":3}');
+  });
+});
