@@ -5,9 +5,10 @@ import { startLossyProxy } from '../../redis/lossyProxy.ts';
 import { untilAnswered } from '../../redis/support.ts';
 import { ownBroker, whyNoKafka } from '../../support/kafkaBroker.ts';
 import { hasRedisServer, startRedis } from '../../support/redisServer.ts';
-import { Cluster, type ClusterOptions, type FaultEngines, sessionTimeoutMs } from './cluster.ts';
+import { Cluster, type ClusterOptions, type FaultEngines, sessionTimeoutMs, topicOf } from './cluster.ts';
 import { judge, type Verdict } from './judge.ts';
 import type { Node } from './node.ts';
+import { kinds, Poisoner, type Written } from './poison.ts';
 
 const reason = (await whyNoKafka()) ?? (hasRedisServer ? null : 'redis-server is not installed');
 const plantedMain = join(import.meta.dirname, 'plantedMain.ts');
@@ -30,6 +31,7 @@ describe.skipIf(reason !== null)(reason === null ? 'a cluster' : `a cluster (ski
     harm: (cluster: Cluster, turn: number) => Promise<void>,
     bit: (cluster: Cluster, verdict: Verdict) => Readonly<Record<string, number>>,
     options: ClusterOptions = {},
+    check: (cluster: Cluster) => Promise<void> = async () => {},
   ): Promise<Verdict> {
     await using cluster = await Cluster.start(engines, options);
     const end = performance.now() + harmMs;
@@ -37,6 +39,7 @@ describe.skipIf(reason !== null)(reason === null ? 'a cluster' : `a cluster (ski
     const verdict = await judge(cluster);
     const bites = bit(cluster, verdict);
     console.log(expect.getState().currentTestName, { ...verdict, bites });
+    await check(cluster);
     for (const [what, count] of Object.entries(bites)) expect(count, what).toBeGreaterThan(0);
     return verdict;
   }
@@ -197,6 +200,33 @@ describe.skipIf(reason !== null)(reason === null ? 'a cluster' : `a cluster (ski
       expect(problems).toEqual([]);
     } finally {
       await proxy.close();
+    }
+  });
+
+  it(`folds on past ${kinds.length} kinds of poison, and each becomes what it must`, async () => {
+    const written: Written[] = [];
+    let poisoner: Poisoner | null = null;
+    try {
+      const { problems } = await runThrough(
+        async (cluster) => {
+          poisoner ??= await Poisoner.connect(cluster.engines.broker.address, topicOf(cluster, 'g1.events'));
+          written.push(...(await poisoner.write(cluster.subscribers.map(({ visitor }) => visitor))));
+          await sleep(3_000);
+        },
+        () => ({ kinds: new Set(written.map(({ kind }) => kind)).size }),
+        {},
+        async ({ store }) => {
+          for (const { kind, fate, shard, offset } of written) {
+            const failed = await store.readFailedAt(shard, `${shard}:${offset}`);
+            expect(failed?.reason ?? (fate === 'nothing' ? 'nothing' : 'folded'), `${kind} at ${shard}:${offset}`).toBe(
+              fate,
+            );
+          }
+        },
+      );
+      expect(problems).toEqual([]);
+    } finally {
+      await (poisoner as Poisoner | null)?.close();
     }
   });
 });

@@ -24,6 +24,9 @@ from facts import Scope
 from playbook import Bundles
 from shard import Shard
 
+# What other programs write may be nested as deep as they like.
+sys.setrecursionlimit(100_000)
+
 
 def lines_of(shards):
     for number, shard in sorted(shards.items()):
