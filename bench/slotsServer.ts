@@ -63,6 +63,7 @@ const gateway = await startGateway({
   logger: createLogger(config),
   metrics: createMetrics(),
   engineFaults: async () => [],
+  rebuildShard: async () => {},
   secrets: { visitSecret: 'a secret of at least thirty-two characters', keys: [], devKey: null },
 });
 console.log(`127.0.0.1:${gateway.port}`);

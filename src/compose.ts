@@ -38,6 +38,7 @@ import type { OutputEvent } from './worker/lanes.ts';
 import { thisMachine } from './worker/machine.ts';
 import type { CopiesLost, OutputServices } from './worker/outputWriters.ts';
 import { type PublishEvent, Publisher } from './worker/publisher.ts';
+import { rebuildShard } from './worker/rebuild.ts';
 import { type ShardEvent, workerLimits } from './worker/shard.ts';
 import type { SnapshotEvent } from './worker/snapshotWriter.ts';
 import { Worker } from './worker/worker.ts';
@@ -389,6 +390,10 @@ async function startFront(parts: Parts, work: Work | null): Promise<Front> {
     metrics,
     secrets,
     engineFaults,
+    rebuildShard: (shard) => {
+      const snapshots = engines.outputs?.snapshots;
+      return rebuildShard(shard, { log, store, machine: thisMachine, ...(snapshots && { snapshots }) });
+    },
     ...(work === null ? {} : { workerFaults: () => workerFaults(engines, work.worker) }),
   });
   closers.push(() => gateway.stop());

@@ -6,6 +6,7 @@ import type { CliIo, Command, CommandArgs, OptionDescription } from './command.t
 import { config } from './config.ts';
 import { describe } from './describe.ts';
 import { failed } from './failed.ts';
+import { rebuild } from './rebuild.ts';
 import { replay } from './replay.ts';
 import { schema } from './schema.ts';
 import { start } from './start.ts';
@@ -13,7 +14,19 @@ import { tail } from './tail.ts';
 import { topology } from './topology.ts';
 import { tryEvent } from './try.ts';
 
-const commands: readonly Command[] = [start, tryEvent, tail, replay, failed, topology, check, describe, schema, config];
+const commands: readonly Command[] = [
+  start,
+  tryEvent,
+  tail,
+  replay,
+  failed,
+  topology,
+  rebuild,
+  check,
+  describe,
+  schema,
+  config,
+];
 
 /** Runs one command line. Returns the exit code: 0 done, 1 it failed, 2 the words were wrong. */
 export async function runCli(words: readonly string[], io: CliIo): Promise<number> {

@@ -39,6 +39,8 @@ export interface GatewayOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly secrets: Secrets;
+  /** Has a shard's state made anew by whoever serves it. */
+  readonly rebuildShard: (shard: number) => Promise<void>;
   /** What keeps the worker of this process from being ready; absent: there is none. */
   readonly workerFaults?: () => readonly string[];
   /** Which engines do not answer. */
@@ -94,6 +96,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }),
     slots: new SlotReader({ config, log, hub, bundles, playbook, queue, metrics, now }),
     reads: new SlotReads(store, log.shards),
+    rebuildShard: options.rebuildShard,
     renewableMs: config.visitorRetentionDays * dayMs,
     closing(end) {
       streams.add(end);

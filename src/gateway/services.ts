@@ -27,6 +27,8 @@ export interface Services {
   readonly queue: AppendQueue;
   readonly intake: Intake;
   readonly slots: SlotReader;
+  /** Has a shard's state made anew by whoever serves it. */
+  readonly rebuildShard: (shard: number) => Promise<void>;
   readonly reads: SlotReads;
   /** How long after its end a visit token can be renewed, ms. */
   readonly renewableMs: number;

@@ -103,6 +103,7 @@ beforeAll(async () => {
       metrics: createMetrics(),
       secrets: { visitSecret, keys: parseSecretKeys([key]), devKey: null },
       engineFaults: async () => [],
+      rebuildShard: async () => {},
     });
   const config: Config = { ...loadConfig({}).config, port: 0, logLevel: 'silent', data: folder };
   fast = await start(config);

@@ -34,6 +34,7 @@ export interface ShardStatusAnswer {
   /** Name of the worker; null: nobody has it yet. */
   readonly owner: string | null;
   readonly epoch: number;
+  readonly rebuilding: boolean;
   readonly playbookVersion: string | null;
   readonly position: number;
   readonly end: number;

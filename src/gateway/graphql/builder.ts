@@ -29,6 +29,7 @@ interface Types {
     TrackEventPayload: { readonly outcome: Outcome };
     TrackEventsPayload: { readonly outcomes: readonly Outcome[] };
     TrackOutcome: Outcome;
+    RebuildShardsPayload: { readonly shards: readonly number[] };
     RetryFailedEventsPayload: { readonly outcomes: readonly Outcome[] };
     UserError: UserError;
     AdvancePayload: { readonly cursors: readonly string[] };

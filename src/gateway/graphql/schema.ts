@@ -9,6 +9,7 @@ import { addEventInput } from './eventInput.ts';
 import { addFailedEvents } from './failedEvents.ts';
 import { addPersonalizedSlots } from './personalizedSlots.ts';
 import { addPlaybook } from './playbook.ts';
+import { addRebuildShards } from './rebuildShards.ts';
 import { addRetryFailedEvents } from './retryFailedEvents.ts';
 import { addSlotTypes } from './slotTypes.ts';
 import { addStartVisit } from './startVisit.ts';
@@ -35,6 +36,7 @@ export function buildSchema(playbook: Pick<Playbook, 'events'>): BuiltSchema {
   addTrackEvents(builder);
   addAdvance(builder);
   addRetryFailedEvents(builder);
+  addRebuildShards(builder);
   addPersonalizedSlots(builder);
   addVisitor(builder);
   addVisitors(builder);

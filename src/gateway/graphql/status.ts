@@ -15,6 +15,9 @@ export function addStatus(builder: Builder): void {
       }),
       epoch: t.exposeFloat('epoch', { description: 'How often it was taken.' }),
       playbookVersion: t.exposeString('playbookVersion', { nullable: true, description: 'The active one.' }),
+      rebuilding: t.exposeBoolean('rebuilding', {
+        description: 'Its state is made anew, and nobody reads it before it is whole.',
+      }),
       position: t.exposeFloat('position', { description: 'Offset of the next record to fold.' }),
       end: t.exposeFloat('end', { description: 'Offset of the next record to be written.' }),
       lag: t.float({ resolve: lagOf, description: 'Records that wait to be folded.' }),
@@ -66,6 +69,7 @@ async function readShard({ log, store }: Pick<Services, 'log' | 'store'>, shard:
     shard,
     owner: meta === null ? null : ownerName(meta.owner),
     epoch: meta?.epoch ?? 0,
+    rebuilding: meta?.rebuilding ?? false,
     playbookVersion: meta?.active?.playbook ?? null,
     position: meta?.position ?? 0,
     end,
