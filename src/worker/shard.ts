@@ -80,7 +80,7 @@ export type ShardEvent =
   | SnapshotEvent
   | CopiesLost;
 
-/** Reasons that no retry mends: the shard stands still and says so until someone acts. */
+/** Reasons that time alone does not mend: the shard stands still and says so, until someone has acted. */
 const finalCodes = new Set([
   'BUNDLE_MISSING',
   'FOLD_VERSION',
@@ -89,6 +89,8 @@ const finalCodes = new Set([
   'SHARDS_MISMATCH',
 ]);
 const retryMs = { first: 50, most: 5_000 };
+/** How often it is looked whether somebody has. */
+const stoppedRetryMs = 10_000;
 /** The longest wait for records; a stop or a due timer ends it earlier. */
 const idleWaitMs = 1_000;
 
@@ -111,7 +113,8 @@ export async function serveShard(feed: ShardFeed, services: ShardServices): Prom
       if (feed.signal.aborted) return;
       if (isUsherError(error) && finalCodes.has(error.code)) {
         services.report(feed.shard, { what: 'stopped', error });
-        return;
+        await services.machine.sleep(stoppedRetryMs, feed.signal).catch(() => {});
+        continue;
       }
       // Everything not committed is dropped with the loop; the log still has it.
       const afterMs = backoffMs(failures, services.machine);

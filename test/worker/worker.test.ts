@@ -168,7 +168,7 @@ describe('worker', () => {
     expect((await usher.store.readMeta(0))?.position).toBe(1);
   });
 
-  it('refuses a log that is not the one its state was folded from', async () => {
+  it('refuses a log that is not the one its state was folded from, and goes on when that is mended', async () => {
     await using usher = await openHarness();
     await usher.activate();
     const first = await usher.startWorker();
@@ -176,12 +176,17 @@ describe('worker', () => {
     await first.caughtUp(soon());
     await first.stop();
     const shard = shardOf('ann', shards);
+    let isMended = false;
     const second = await usher.startWorker((store) => ({
       ...bound(store),
-      own: async (...args) => ({ ...(await store.own(...args)), lastId: 'another' }),
+      own: async (...args) => ({ ...(await store.own(...args)), ...(isMended ? {} : { lastId: 'another' }) }),
     }));
     await until(() => usher.count('stopped') > 0);
     expect(second.states().get(shard)?.stopped?.code).toBe('LOG_MISMATCH');
+    isMended = true;
+    await usher.view('ann', 'p_2');
+    await until(async () => (await usher.visitor('ann'))?.counts.folded === 2);
+    expect(second.states().get(shard)?.stopped).toBeNull();
   });
 });
 
