@@ -4,6 +4,8 @@ import type { RedisConnection } from './connection.ts';
 import type { ShardKeys } from './keys.ts';
 import { keyGraceMs } from './limits.ts';
 import { encodeMessage } from './message.ts';
+import { pack } from './packed.ts';
+import type { Argument } from './scripts.ts';
 
 /**
  * A commit as keys and arguments of commit.lua, whose head gives their order.
@@ -13,7 +15,7 @@ export function commitArguments(
   commit: Commit,
   keys: ShardKeys,
   redis: Pick<RedisConnection, 'limits' | 'settings'>,
-): { readonly keys: readonly string[]; readonly args: readonly (string | number)[] } {
+): { readonly keys: readonly string[]; readonly args: readonly Argument[] } {
   const { limits, settings } = redis;
   const { meta, visitors } = commit;
   if (visitors.length > limits.commitVisitors) {
@@ -38,9 +40,12 @@ export function commitArguments(
   const metaText = JSON.stringify(meta);
   checkBytes(written, metaText, limits.commitBytes, meta.shard);
 
+  // Many at once are a backlog: packing them would take longer than folding them did.
+  const isPacked = kept.length <= limits.packedVisitors;
   const { head, slots } = encodeMessage(commit.message, limits.messageBytes);
   // As a rule the message tells the slots that are written; then they need not be sent twice.
-  const isAppended = slots.length === kept.length && slots.every((text, i) => text === (kept[i]!.slots ?? ''));
+  const isAppended =
+    !isPacked && slots.length === kept.length && slots.every((text, i) => text === (kept[i]!.slots ?? ''));
   const { timers, historic, outbox, failed, failedOrder, changed } = keys;
   return {
     keys: [keys.meta, timers, historic, outbox, failed, failedOrder, changed].concat(
@@ -62,9 +67,14 @@ export function commitArguments(
       commit.retried.length,
       commit.failed.length,
       commit.changed === true ? meta.commits : '',
-      ...written,
+      ...(isPacked ? withPackedTexts(written, kept.length) : written),
     ],
   };
+}
+
+/** Profile and slots are the second and third of the five that each kept visitor has. */
+function withPackedTexts(written: readonly (string | number)[], kept: number): Argument[] {
+  return written.map((part, i) => (i < kept * 5 && (i % 5 === 1 || i % 5 === 2) ? pack(part as string) : part));
 }
 
 function checkBytes(written: readonly (string | number)[], meta: string, limitBytes: number, shard: number): void {

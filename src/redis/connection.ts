@@ -3,7 +3,7 @@ import { UsherError } from '../errors.ts';
 import { stateFault } from './faults.ts';
 import { keysOf, type ShardKeys, shardsKey } from './keys.ts';
 import { type RedisLimits, redisLimits } from './limits.ts';
-import { runScript, type Script } from './scripts.ts';
+import { type Argument, runScript, type Script } from './scripts.ts';
 
 export interface RedisSettings {
   /** `redis://[user:password@]host:port[/db]`, or `rediss://` for TLS. */
@@ -30,7 +30,7 @@ export interface RedisConnection {
   readonly limits: RedisLimits;
   /** By shard. */
   readonly keys: readonly ShardKeys[];
-  run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
+  run(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown>;
   /** One more connection, for subscribing; closed by whoever asked for it. */
   connect(name: string): Promise<Redis>;
   /**

@@ -2,12 +2,16 @@
 export interface RedisLimits {
   /** Visitors of one commit (semantics 4.3): a script holds up everybody else while it runs. */
   readonly commitVisitors: number;
+  /** A commit of at most so many visitors stores them packed; a larger one works off a backlog, where time is short. */
+  readonly packedVisitors: number;
   /** UTF-8 bytes of what one commit writes, its message apart (semantics 4.3). */
   readonly commitBytes: number;
   /** UTF-8 bytes of one published message; a larger one is told without its visitors, who are then read from the state. */
   readonly messageBytes: number;
   /** Keys read by one command; more are refused where one moment is promised, else split. */
   readonly readVisitors: number;
+  /** Visitors whose slots are kept as they were last read. */
+  readonly unpackedSlots: number;
   /** Visitors kept of one walk through a shard's keys, so that the next page needs no walk of its own. */
   readonly listedVisitors: number;
   /** Keys that one step of such a walk looks at. */
@@ -29,9 +33,11 @@ export interface RedisLimits {
 
 export const redisLimits: RedisLimits = {
   commitVisitors: 256,
+  packedVisitors: 32,
   commitBytes: 512_000,
   messageBytes: 512_000,
   readVisitors: 2_000,
+  unpackedSlots: 10_000,
   listedVisitors: 100_000,
   scanKeys: 1_000,
   failedEvents: 1_000,

@@ -3,6 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 
+/** What a script is given: text, numbers, or bytes as they are. */
+export type Argument = string | number | Buffer;
+
 /** A Lua script of `lua/`, whose head tells its keys, arguments and answer. */
 export interface Script {
   readonly lua: string;
@@ -30,7 +33,7 @@ export async function runScript(
   client: Redis,
   { lua, sha }: Script,
   keys: readonly string[],
-  args: readonly (string | number)[],
+  args: readonly Argument[],
 ): Promise<unknown> {
   try {
     return await client.evalsha(sha, keys.length, ...keys, ...args);

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { UsherError } from '../errors.ts';
 import type { Commit, FailedEvent, OutboxEntry } from '../model/commit.ts';
 import { noCounts, type ShardMeta } from '../model/shardMeta.ts';
@@ -6,6 +7,7 @@ import { commitArguments, streamId, toOutboxEntry } from '../redis/commitArgumen
 import type { RedisConnection } from '../redis/connection.ts';
 import { stateFault } from '../redis/faults.ts';
 import { bundleKey, type ShardKeys } from '../redis/keys.ts';
+import { unpack } from '../redis/packed.ts';
 import { scripts } from '../redis/scripts.ts';
 import { VisitorList } from '../redis/visitorList.ts';
 import type {
@@ -41,6 +43,8 @@ class RedisStore implements StateStore, SnapshotState {
   readonly #redis: RedisConnection;
   readonly #archive: BundleArchive | null;
   readonly #list: VisitorList;
+  /** The last slots read of each visitor, so that unchanged ones are not unpacked again. */
+  readonly #slots: LRUCache<string, { readonly stored: Buffer; readonly text: string }>;
   /** The last meta read of each shard, so that an unchanged one is not parsed again. */
   readonly #metas: { text: string; meta: ShardMeta }[] = [];
 
@@ -48,6 +52,7 @@ class RedisStore implements StateStore, SnapshotState {
     this.#redis = redis;
     this.#archive = archive;
     this.#list = new VisitorList(redis);
+    this.#slots = new LRUCache({ max: redis.limits.unpackedSlots });
   }
 
   async own(shard: number, owner: string, shards: number): Promise<ShardMeta> {
@@ -98,10 +103,10 @@ class RedisStore implements StateStore, SnapshotState {
     const keys = this.#keys(shard);
     const names = visitors.flatMap((visitor) => [keys.profiles + visitor, keys.slots + visitor]);
     const [meta, ...texts] = await this.#ask(`visitors of shard ${shard} could not be read`, () =>
-      this.#redis.client.mget(keys.meta, ...names),
+      this.#redis.client.mgetBuffer(keys.meta, ...names),
     );
     return {
-      commit: this.#metaOf(shard, meta)?.commit ?? '',
+      commit: this.#metaOf(shard, textOf(meta))?.commit ?? '',
       profiles: visitors.map((_, i) => storedVisitor(texts[i * 2], texts[i * 2 + 1])),
     };
   }
@@ -134,12 +139,12 @@ class RedisStore implements StateStore, SnapshotState {
   ): Promise<void> {
     const { meta: metaKey, slots } = this.#keys(shard);
     const [meta, ...texts] = await this.#ask(`slots of shard ${shard} could not be read`, () =>
-      this.#redis.client.mget(metaKey, ...places.map((i) => slots + keys[i]!.visitor)),
+      this.#redis.client.mgetBuffer(metaKey, ...places.map((i) => slots + keys[i]!.visitor)),
     );
-    const read = this.#metaOf(shard, meta);
+    const read = this.#metaOf(shard, textOf(meta));
     if (read?.rebuilding) throw new UsherError('STATE_UNAVAILABLE', `shard ${shard} is being rebuilt`);
     places.forEach((i, n) => {
-      answers[i] = { meta: read, slots: texts[n] ?? null };
+      answers[i] = { meta: read, slots: this.#slotsOf(keys[i]!.visitor, texts[n]) };
     });
   }
 
@@ -218,7 +223,7 @@ class RedisStore implements StateStore, SnapshotState {
       const names: string[] = [];
       for (let i = 0; i < pairs.length; i += 2) names.push(keys.profiles + pairs[i], keys.slots + pairs[i]);
       // After the numbers: what is read of a visitor is its change of that number, or a later one.
-      const [meta, ...texts] = await client.mget(keys.meta, ...names);
+      const [meta, ...texts] = await client.mgetBuffer(keys.meta, ...names);
       const visitors: ChangedVisitor[] = [];
       for (let i = 0; i < pairs.length; i += 2) {
         visitors.push({
@@ -227,7 +232,7 @@ class RedisStore implements StateStore, SnapshotState {
           stored: storedVisitor(texts[i], texts[i + 1]),
         });
       }
-      return { meta: this.#metaOf(shard, meta), visitors };
+      return { meta: this.#metaOf(shard, textOf(meta)), visitors };
     });
   }
 
@@ -296,6 +301,16 @@ class RedisStore implements StateStore, SnapshotState {
     return keys;
   }
 
+  #slotsOf(visitor: string, stored: Stored): string | null {
+    if (stored === null || stored === undefined) return null;
+    const last = this.#slots.get(visitor);
+    if (last?.stored.equals(stored)) return last.text;
+    const text = unpack(stored);
+    // A copy: what was read is a piece of all that came with it.
+    this.#slots.set(visitor, { stored: Buffer.from(stored), text });
+    return text;
+  }
+
   #metaOf(shard: number, text: string | null | undefined): ShardMeta | null {
     if (text === null || text === undefined) return null;
     const last = this.#metas[shard];
@@ -334,6 +349,12 @@ function newShard(shard: number, shards: number, owner: string, commit: string):
   };
 }
 
-function storedVisitor(profile: string | null | undefined, slots: string | null | undefined): StoredVisitor | null {
-  return profile === null || profile === undefined ? null : { profile, slots: slots ?? '' };
+function storedVisitor(profile: Stored, slots: Stored): StoredVisitor | null {
+  const text = unpacked(profile);
+  return text === null ? null : { profile: text, slots: unpacked(slots) ?? '' };
 }
+
+/** A value as MGET answers it. */
+type Stored = Buffer | null | undefined;
+const textOf = (stored: Stored) => stored?.toString();
+const unpacked = (stored: Stored) => (stored === null || stored === undefined ? null : unpack(stored));

@@ -135,6 +135,25 @@ describe.skipIf(!hasRedisServer)('the state in Redis, as it lies there', () => {
     expect(await store.commit(withBytes(511_000))).toBe('DONE');
   });
 
+  it('packs the visitors of a commit, unless it has so many that it works off a backlog', async () => {
+    const store = await open({ limits: { packedVisitors: 2 } });
+    let meta = await store.own(1, 'owner', shards);
+    for (const count of [2, 3]) {
+      const visitors = Array.from({ length: count }, (_, n) => write(`u:${n}`, `of ${count}`));
+      const commit = commitAfter(meta, { visitors });
+      expect(await store.commit(commit)).toBe('DONE');
+      meta = commit.meta;
+      const stored = await Promise.all(
+        (await server.admin.keys('*:[vs]:u:1')).map((key) => server.admin.getBuffer(key).then(String)),
+      );
+      const texts = [visitors[1]!.profile, visitors[1]!.slots];
+      if (count === 2) for (const text of stored) expect(texts).not.toContain(text);
+      else expect(stored.sort()).toEqual(texts.sort());
+      expect(await store.readProfile(1, 'u:1')).toEqual({ profile: visitors[1]!.profile, slots: visitors[1]!.slots });
+      expect((await store.readSlots([{ shard: 1, visitor: 'u:1' }]))[0]?.slots).toBe(visitors[1]!.slots);
+    }
+  });
+
   it('keeps the newest failed events of a shard, as many as the limit', async () => {
     const store = await open({ limits: { failedEvents: 3 } });
     let meta = await store.own(1, 'owner', shards);

@@ -25,7 +25,8 @@ const meta: ShardMeta = {
   },
   ...{ active: null, lastId: null, counters: noCounts },
 };
-const redis = { limits: redisLimits, settings: redisSettings('redis://none') };
+/** As in a backlog, where texts are stored as they are. */
+const redis = { limits: { ...redisLimits, packedVisitors: 0 }, settings: redisSettings('redis://none') };
 
 function told(slots: readonly (string | null)[]): CommitMessage {
   const { message } = commitAfter(meta);
