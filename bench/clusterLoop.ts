@@ -131,7 +131,7 @@ const query =
 
 async function connect(cluster: Cluster, port: number): Promise<Connection> {
   const post = poster(port, '/graphql', 64, readFileSync(join(cluster.folder, 'data', 'dev-key'), 'utf8').trim());
-  const send = async (due: readonly LoopEvent[]) => {
+  const track = async (due: readonly LoopEvent[]) => {
     const events = due.map(({ visitor, id, n }) => ({
       type: 'product_viewed',
       id,
@@ -140,6 +140,10 @@ async function connect(cluster: Cluster, port: number): Promise<Connection> {
     }));
     const answer = await post(JSON.stringify({ query, variables: { input: { events } } }));
     if (!answer.includes(`"accepted":${events.length}`)) throw new Error(answer);
+  };
+  const send = async (due: readonly LoopEvent[]) => {
+    // After a stall more are due than a call may bring.
+    for (let from = 0; from < due.length; from += 100) await track(due.slice(from, from + 100));
   };
   return { ...(await usherSockets(port)), send };
 }
