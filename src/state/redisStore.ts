@@ -213,13 +213,12 @@ class RedisStore implements StateStore, SnapshotState {
 
   async readChanged(
     shard: number,
-    upTo: number,
     limit: number,
   ): Promise<{ readonly meta: ShardMeta | null; readonly visitors: readonly ChangedVisitor[] }> {
     const keys = this.#keys(shard);
     return this.#ask(`the changed visitors of shard ${shard} could not be read`, async () => {
       const { client } = this.#redis;
-      const pairs = await client.zrange(keys.changed, '-inf', String(upTo), 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES');
+      const pairs = await client.zrange(keys.changed, 0, String(limit - 1), 'WITHSCORES');
       const names: string[] = [];
       for (let i = 0; i < pairs.length; i += 2) names.push(keys.profiles + pairs[i], keys.slots + pairs[i]);
       // After the numbers: what is read of a visitor is its change of that number, or a later one.

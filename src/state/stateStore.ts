@@ -66,10 +66,9 @@ export interface StateStore {
 
 /** What a snapshot outside of the state has and lacks (semantics 4.7). */
 export interface SnapshotState {
-  /** Visitors changed by commits up to number `upTo`, the longest changed first, with the meta, both as they stand now. */
+  /** Visitors that the snapshot lacks, the longest unchanged first, with the meta, both as they stand now. Fewer than `limit` are all. */
   readChanged(
     shard: number,
-    upTo: number,
     limit: number,
   ): Promise<{ readonly meta: ShardMeta | null; readonly visitors: readonly ChangedVisitor[] }>;
   /** Fenced by owner; false: not the owner any more. */

@@ -51,8 +51,9 @@ class NotOwner extends Error {}
  * Why a marker is true, whatever dies when:
  * - A commit notes its visitors as changed in the same step. The note goes only after the visitor's texts, read after the note, are
  *   acknowledged, and only if no commit changed it since; commits are told apart by their number, which partial ones do not share.
- * - A round writes all that was changed by its first moment, then the marker of that moment. A crash before leaves notes and marker as
- *   they were; what was written twice is the same twice.
+ * - A round writes whoever is noted until what is read is all that is left: so whoever was noted at its first moment is written after it,
+ *   also a visitor whose note moves on with every commit. Then comes the marker of that moment. A crash before leaves notes and marker
+ *   as they were; what was written twice is the same twice.
  * - A state that went back in time brings notes, marker and meta of one earlier moment back. Its rounds may put older texts over newer
  *   ones, so every owner begins with the marker that its state knows, which says no more than is true of all that follows.
  * - A process that lost the shard may still have a write on its way, older than what the new owner wrote. Every write tells what others
@@ -138,10 +139,11 @@ export class SnapshotWriter {
     const round = this.#known;
     const { shard, commits, owner } = round;
     let visitors = 0;
-    for (;;) {
-      const page = await state.readChanged(shard, commits, limits.snapshotVisitors);
+    for (let isLast = false; !isLast; ) {
+      const page = await state.readChanged(shard, limits.snapshotVisitors);
       if (page.meta?.owner !== owner) throw new NotOwner();
       if (page.visitors.length === 0) break;
+      isLast = page.visitors.length < limits.snapshotVisitors;
       // What was read may hold commits whose outputs are handed over a moment later.
       await this.#committedSince(page.meta.commits - 1);
       await flushed();

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Snapshots } from '../../src/log/snapshots.ts';
 import { canonicalVisitor, decodeVisitor } from '../../src/model/codec.ts';
 import type { LogRecord } from '../../src/model/record.ts';
+import { shardOf } from '../../src/model/shard.ts';
 import { markerKey } from '../../src/model/snapshot.ts';
 import type { StateStore } from '../../src/state/stateStore.ts';
 import { thisMachine } from '../../src/worker/machine.ts';
@@ -91,7 +92,7 @@ describe.skipIf(reason !== null)(reason === null ? 'a state that is lost' : `ski
       await cluster.append(shopping(35, 150));
       await untilFolded(cluster);
       await until('newer visitors are written', async () => {
-        const left = await Promise.all(all.map((shard) => cluster.store.snapshots!.readChanged(shard, 1e9, 100)));
+        const left = await Promise.all(all.map((shard) => cluster.store.snapshots!.readChanged(shard, 100)));
         return left.every(({ visitors }) => visitors.length === 0);
       });
       const records = await logOf(cluster);
@@ -99,6 +100,59 @@ describe.skipIf(reason !== null)(reason === null ? 'a state that is lost' : `ski
       isMarking = true;
       await loseState(cluster, server);
       await cluster.startWorker({ limits, snapshots: true });
+      await untilWhole(cluster);
+      await expectAsFolded(cluster, records);
+    },
+    90 * seconds,
+  );
+
+  it(
+    'holds a visitor that changed again between the moment that a marker names and the look at who changed',
+    async () => {
+      await using cluster = await openCluster(server, broker.address);
+      const visitor = 'shopper 1';
+      const shard = shardOf(visitor, shards);
+      const clicks = (from: number, count: number) =>
+        cluster.append(
+          Array.from({ length: count }, (_, n) => {
+            const properties = { productId: 'p1' };
+            const event = { v: 1, kind: 'event', id: `c${from + n}`, visitor, type: 'product_clicked', properties };
+            return { shard, key: visitor, value: JSON.stringify(event) };
+          }),
+        );
+      const gate = { isShut: true };
+      // The first marker that promises something is the last one.
+      const once = (snapshots: Snapshots): Snapshots => ({
+        ...shutBy(gate)(snapshots),
+        write: async (of, from, entries) => {
+          const written = await shutBy(gate)(snapshots).write(of, from, entries);
+          const isPromise = entries[0]!.key === markerKey(shard) && JSON.parse(entries[0]!.value).upTo > 1;
+          if (isPromise) gate.isShut = true;
+          return written;
+        },
+      });
+      let looks = 0;
+      const races = (store: StateStore) => {
+        const snapshots = store.snapshots!;
+        return proxied(store, 'snapshots', {
+          readChanged: async (of: number, limit: number) => {
+            if (of === shard && looks++ === 0) {
+              await clicks(20, 1);
+              await untilFolded(cluster);
+            }
+            return snapshots.readChanged(of, limit);
+          },
+          noteSnapshot: snapshots.noteSnapshot.bind(snapshots),
+          readMarker: snapshots.readMarker.bind(snapshots),
+        });
+      };
+      await cluster.startWorker({ limits, snapshots: once, store: races });
+      await clicks(0, 20);
+      await untilFolded(cluster);
+      gate.isShut = false;
+      await until('a marker is written', () => gate.isShut);
+      const records = await logOf(cluster);
+      await loseState(cluster, server);
       await untilWhole(cluster);
       await expectAsFolded(cluster, records);
     },

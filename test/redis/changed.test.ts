@@ -30,8 +30,8 @@ describe.skipIf(!hasRedisServer)('what the snapshot lacks', () => {
       expect(await store.commit({ ...commit, ...(isNoted && { changed: true }) })).toBe('DONE');
       meta = commit.meta;
     };
-    const changed = async (upTo = 1e9, limit = 100) =>
-      (await store.snapshots!.readChanged(1, upTo, limit)).visitors.map((one) => [
+    const changed = async (limit = 100) =>
+      (await store.snapshots!.readChanged(1, limit)).visitors.map((one) => [
         one.visitor,
         one.change,
         one.stored?.profile,
@@ -49,15 +49,14 @@ describe.skipIf(!hasRedisServer)('what the snapshot lacks', () => {
       ['b', 3, 'profile of 3'],
       ['d', 3, 'profile of 3'],
     ]);
-    expect(await changed(2)).toEqual([['a', 1, 'profile of 1']]);
-    expect(await changed(1e9, 2)).toHaveLength(2);
-    expect((await store.snapshots!.readChanged(1, 0, 10)).meta?.commits).toBe(3);
+    expect(await changed(1)).toEqual([['a', 1, 'profile of 1']]);
+    expect((await store.snapshots!.readChanged(1, 10)).meta?.commits).toBe(3);
   });
 
   it('stays what was changed again meanwhile, also by a commit of the same position', async () => {
     const { change, changed, store } = await open();
     await change(['a', 'b']);
-    const { visitors: written } = await store.snapshots!.readChanged(1, 1, 10);
+    const { visitors: written } = await store.snapshots!.readChanged(1, 10);
     await change(['b']);
     expect(await store.snapshots!.noteSnapshot(1, 'owner', { written, again: [], change: 1 })).toBe(true);
     expect(await changed()).toEqual([['b', 2, 'profile of 2']]);
