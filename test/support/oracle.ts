@@ -80,11 +80,16 @@ export interface Comparison {
 export async function compareWithOracle(
   store: StateStore,
   log: Omit<OracleLog, 'bundles' | 'ends'>,
+  /** After a rebuild a shard has its visitors, not its failed events and all of its counters (4.7). */
+  options: { readonly visitorsOnly?: boolean } = {},
 ): Promise<Comparison> {
   const ours = await readParts(store, log.shards);
   const ends = Object.fromEntries(ours.flatMap((part) => ('meta' in part ? [[part.shard, part.meta.position]] : [])));
   const { bundles, behind } = await lookThrough(log.dump, ends, (hash) => store.readBundle(hash));
-  return { ...compareParts(ours, await oracleParts({ ...log, bundles, ends })), behind };
+  const theirs = await oracleParts({ ...log, bundles, ends });
+  const compared = (parts: readonly FoldedPart[]) =>
+    options.visitorsOnly ? parts.filter((part) => 'visitor' in part) : parts;
+  return { ...compareParts(compared(ours), compared(theirs)), behind };
 }
 
 /** @param ours what Usher's fold made, @param theirs what the oracle made of the same log */
