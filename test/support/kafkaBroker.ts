@@ -5,6 +5,7 @@ import kafkajs, { type Admin } from 'kafkajs';
 import { kafkaAnswers, kafkaNeeds, startKafka, stopKafka } from '../../scripts/engines/kafka.ts';
 import { enginePorts } from '../../scripts/engines/ports.ts';
 import { guardTimers } from '../../src/kafka/timerGuard.ts';
+import { endWithRun } from './endWithRun.ts';
 import { freePorts } from './ports.ts';
 
 /** A broker of the test's own, which may be stopped and started again. */
@@ -25,6 +26,7 @@ export async function whyNoKafka(): Promise<string | null> {
 
 export async function ownBroker(): Promise<OwnBroker> {
   const folder = mkdtempSync(join(tmpdir(), 'usher-kafka-'));
+  endWithRun(folder);
   const [port, controllerPort] = (await freePorts(2)) as [number, number];
   const start = async () => void (await startKafka({ folder, port, controllerPort }));
   const stop = async (signal: NodeJS.Signals) => void (await stopKafka(folder, signal));

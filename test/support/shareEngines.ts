@@ -7,6 +7,7 @@ import type { TestProject } from 'vitest/node';
 import { kafkaAnswers, startKafka, stopKafka } from '../../scripts/engines/kafka.ts';
 import { enginePorts } from '../../scripts/engines/ports.ts';
 import { redisAnswers, startRedis, stopRedis } from '../../scripts/engines/redis.ts';
+import { endWithRun } from './endWithRun.ts';
 import { freePorts } from './ports.ts';
 
 declare module 'vitest' {
@@ -56,6 +57,7 @@ async function openKafka(): Promise<SharedEngine> {
   const address = `127.0.0.1:${enginePorts.kafka}`;
   if (await kafkaAnswers(address)) return { address, stop: async () => {} };
   const folder = mkdtempSync(join(tmpdir(), 'usher-kafka-'));
+  endWithRun(folder);
   const [port, controllerPort] = (await freePorts(2)) as [number, number];
   await startKafka({ folder, port, controllerPort });
   return { address: `127.0.0.1:${port}`, stop: () => removed(folder, stopKafka(folder, 'SIGKILL')) };
@@ -64,6 +66,7 @@ async function openKafka(): Promise<SharedEngine> {
 async function openRedis(): Promise<SharedEngine> {
   if (await redisAnswers(enginePorts.redis)) return { address: `127.0.0.1:${enginePorts.redis}`, stop: async () => {} };
   const folder = mkdtempSync(join(tmpdir(), 'usher-redis-'));
+  endWithRun(folder);
   const [port] = (await freePorts(1)) as [number];
   await startRedis({ folder, port });
   return { address: `127.0.0.1:${port}`, stop: () => removed(folder, stopRedis(folder)) };
