@@ -42,6 +42,31 @@ export interface ClusterOptions {
   readonly redisUrl?: string;
 }
 
+/** Settings of the processes of one cluster; nothing else of this process's environment reaches them. */
+export function clusterEnv(of: {
+  readonly engines: FaultEngines;
+  readonly namespace: string;
+  readonly folder: string;
+  readonly key: string;
+}): NodeJS.ProcessEnv {
+  const { PATH, HOME } = process.env;
+  return {
+    PATH,
+    HOME,
+    USHER_KAFKA_BROKERS: of.engines.broker.address,
+    USHER_REDIS_URL: of.engines.redis.url,
+    USHER_NAMESPACE: of.namespace,
+    USHER_SHARDS: String(shards),
+    USHER_SESSION_TIMEOUT_MS: String(sessionTimeoutMs),
+    USHER_APPEND_DEADLINE_MS: String(appendDeadlineMs),
+    USHER_SLOTS_DEADLINE_MS: String(slotsDeadlineMs),
+    USHER_SECRET_KEYS: `${of.key}=write+read+import+operate`,
+    USHER_DATA: of.folder,
+    USHER_WATCH: 'false',
+    LOG_LEVEL: 'debug',
+  };
+}
+
 /** Two workers and two gateways in processes of their own, under load, with pages open; all of it in a namespace of its own. */
 export class Cluster {
   readonly engines: FaultEngines;
@@ -101,21 +126,10 @@ export class Cluster {
     this.#folder = folder;
     this.#options = options;
     this.key = `usk_${randomBytes(16).toString('hex')}`;
-    const { PATH, HOME } = process.env;
+    const { namespace } = state.redis.settings;
     this.#env = {
-      PATH,
-      HOME,
-      USHER_KAFKA_BROKERS: engines.broker.address,
-      USHER_REDIS_URL: options.redisUrl ?? engines.redis.url,
-      USHER_NAMESPACE: this.namespace,
-      USHER_SHARDS: String(shards),
-      USHER_SESSION_TIMEOUT_MS: String(sessionTimeoutMs),
-      USHER_APPEND_DEADLINE_MS: String(appendDeadlineMs),
-      USHER_SLOTS_DEADLINE_MS: String(slotsDeadlineMs),
-      USHER_SECRET_KEYS: `${this.key}=write+read`,
-      USHER_DATA: folder,
-      USHER_WATCH: 'false',
-      LOG_LEVEL: 'debug',
+      ...clusterEnv({ engines, namespace, folder, key: this.key }),
+      ...(options.redisUrl === undefined ? {} : { USHER_REDIS_URL: options.redisUrl }),
       ...(options.plant === undefined ? {} : { USHER_TEST_PLANT: options.plant }),
     };
     this.workers = [this.#node('worker', 0), this.#node('worker', 0)];
