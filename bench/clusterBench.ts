@@ -28,7 +28,7 @@ export async function clusterBench(quick: boolean): Promise<ClusterResult | null
   const cluster = await startCluster();
   try {
     const peer = Peer.build(cluster);
-    console.log(peer === null ? 'Kafka Streams is left out: BENCH_PEERS names no folder of it' : loopSettings);
+    console.log(peer === null ? 'Kafka Streams is left out: USHER_SAMPLES has no peers/kafka-streams' : loopSettings);
     // First, so that the peer's topics hold nothing but its backlog.
     const drained = await drain(cluster, peer, quick ? 100_000 : 400_000, quick ? 1 : 3);
     printDrain(drained);

@@ -25,14 +25,12 @@ interface Drained {
 
 const visitors = 20_000;
 const { shards } = clusterSettings;
-const namespace = 'drain';
 export const drainSettings =
   'one thread; the peer: exactly_once_v2, commit.interval.ms=100, in-memory store with changelog';
 
 export async function drain(cluster: Cluster, peer: Peer | null, events: number, rounds: number): Promise<DrainResult> {
   const playbook = join(cluster.folder, 'shop');
   writeShopPlaybook(playbook);
-  await fill(cluster, playbook, events);
   if (peer !== null) {
     await peer.load('topics');
     await peer.load('fill', events, 1, visitors);
@@ -41,8 +39,8 @@ export async function drain(cluster: Cluster, peer: Peer | null, events: number,
   const twos: Drained[] = [];
   const peers: number[] = [];
   for (let round = 0; round < rounds; round++) {
-    ones.push(await drainUsher(cluster, playbook, events, [0]));
-    twos.push(await drainUsher(cluster, playbook, events, [0, 1]));
+    ones.push(await drainUsher(cluster, playbook, `one${round}`, events, [0]));
+    twos.push(await drainUsher(cluster, playbook, `two${round}`, events, [0, 1]));
     if (peer !== null) peers.push(await drainPeer(peer, round));
   }
   return {
@@ -64,7 +62,7 @@ function medians(runs: readonly Drained[]): Drained {
 }
 
 /** The playbook first, so that each shard's log begins with it. */
-async function fill(cluster: Cluster, playbook: string, events: number): Promise<void> {
+async function fill(cluster: Cluster, playbook: string, namespace: string, events: number): Promise<void> {
   const worker = startRole(cluster, 'worker', 0, playbook, namespace);
   await worker.saying(/runs after/);
   await worker.stop();
@@ -79,15 +77,17 @@ async function fill(cluster: Cluster, playbook: string, events: number): Promise
   await log.close();
 }
 
-/** From an empty state; from the first commit to the last: what starting takes is not counted, as it is not for the peer. */
+/** From the first commit to the last: what starting takes is not counted, as it is not for the peer. */
 async function drainUsher(
   cluster: Cluster,
   playbook: string,
+  namespace: string,
   events: number,
   cores: readonly number[],
 ): Promise<Drained> {
+  // A log and a state of its own: what was folded before would be made anew from its snapshots.
+  await fill(cluster, playbook, namespace, events);
   const redis = await openState(cluster, namespace);
-  await redis.client.flushall();
   const workers = cores.map((core) => startRole(cluster, 'worker', core, playbook, namespace));
   const folded = async () => (await positionsOf(redis)).reduce((sum, position) => sum + position, 0);
   const seconds = () => ({

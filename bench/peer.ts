@@ -3,15 +3,17 @@ import { cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Cluster, type Process, startProcess } from './cluster.ts';
 
-/** The same job in Kafka Streams: a folder with `kafka-streams`, named by BENCH_PEERS. It is built beside the measurement's data. */
+/** The same job in Kafka Streams: `$USHER_SAMPLES/peers/kafka-streams`. It is built beside the measurement's data. */
 export class Peer {
   readonly #classPath: string;
   readonly #cluster: Cluster;
 
-  /** null: there is no such folder, or nothing to build it with. */
+  /** null: there is no such folder. Building takes Maven and a JDK. */
   static build(cluster: Cluster): Peer | null {
-    const source = join(process.env['BENCH_PEERS'] ?? '', 'kafka-streams');
-    if (process.env['BENCH_PEERS'] === undefined || !existsSync(join(source, 'pom.xml'))) return null;
+    const samples = process.env['USHER_SAMPLES'];
+    if (samples === undefined) return null;
+    const source = join(samples, 'peers', 'kafka-streams');
+    if (!existsSync(join(source, 'pom.xml'))) return null;
     const folder = join(cluster.folder, 'peer');
     cpSync(source, folder, { recursive: true });
     const run = (command: string, ...args: string[]) => execFileSync(command, args, { cwd: folder, stdio: 'pipe' });

@@ -55,7 +55,7 @@ export const workerLimits: WorkerLimits = {
   outboxSize: 16_000_000,
   copiedRecords: 4_096,
   copiedSize: 8_000_000,
-  snapshotEveryMs: 1_000,
+  snapshotEveryMs: 10_000,
   snapshotVisitors: 200,
   snapshotReachEveryMs: 60_000,
 };
