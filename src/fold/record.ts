@@ -27,7 +27,17 @@ export interface RecordNumber {
   readonly skipped: readonly number[];
 }
 
-const limits = { id: 128, type: 128, source: 64, skipped: 16, hash: 128, position: 64, topic: 249, detail: 500 };
+const limits = {
+  id: 128,
+  type: 128,
+  source: 64,
+  skipped: 16,
+  hash: 128,
+  position: 64,
+  topic: 249,
+  detail: 500,
+  levels: 100,
+};
 /** Kinds that this version runs. */
 const builtKinds = new Set(['event', 'rejected', 'activate', 'touched', 'advance', 'tick']);
 const nothingSkipped: readonly number[] = [];
@@ -122,6 +132,8 @@ function numberOf(members: Members): RecordNumber {
 
 /** What is wrong with the record's shape; null: nothing. Kinds that are not known are not looked into. */
 function problemOf(members: Members): string | null {
+  // First: what is written of a record is written by functions that call themselves, and Node's stack ends at a few thousand levels.
+  if (isDeeper(members as Json, limits.levels)) return `a record nests at most ${limits.levels} lists and maps`;
   if (own(members, 'v') !== 1) return expected('v', 'the record version 1', own(members, 'v'));
   const kind = own(members, 'kind');
   if (typeof kind !== 'string') return expected('kind', 'a text', kind);
@@ -225,6 +237,13 @@ function contextProblem(context: Json | undefined): string | null {
     if (value !== undefined && typeof value !== 'string') return expected(`context.${name}`, 'a text', value);
   }
   return null;
+}
+
+function isDeeper(value: Json, levels: number): boolean {
+  if (value === null || typeof value !== 'object') return false;
+  if (levels === 0) return true;
+  for (const each of Object.values(value)) if (typeof each === 'object' && isDeeper(each, levels - 1)) return true;
+  return false;
 }
 
 /** A member of the record itself, never one that every object inherits. */

@@ -166,6 +166,7 @@ export const retryableCodes: ReadonlySet<string> = new Set([
   'UNKNOWN',
   'OVERLOADED',
   'STATE_UNAVAILABLE',
+  'OUTPUT_UNAVAILABLE',
   'SHUTTING_DOWN',
 ]);
 

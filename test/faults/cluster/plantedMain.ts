@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startUsher } from '../../../src/compose.ts';
 import { loadConfig } from '../../../src/config.ts';
 import { createLogger } from '../../../src/observe/logger.ts';
@@ -61,6 +62,8 @@ function unfenced(store: StateStore): StateStore {
     },
     async commit(commit) {
       const { shard } = commit.meta;
+      // A process that falls asleep nearly always has a commit on its way.
+      await sleep(30);
       let result = await all.commit(commit);
       while (result === 'FENCED') {
         const { owner, commit: previous } = (await all.readMeta(shard))!;

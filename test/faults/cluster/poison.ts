@@ -45,12 +45,16 @@ const poisons: Readonly<Record<string, Poison>> = {
   'a number without a source': { fate: 'UNREADABLE', value: withMembers({ sequence: 1 }) },
   'a megabyte of nothing': { fate: 'UNREADABLE', value: () => ' '.repeat(1_000_000) },
   'another shard': { fate: 'WRONG_SHARD', value: text, wrongShard: true },
+  // An order, because a late addition to the cart is folded without its price.
   'a price nobody knows': {
     fate: 'PRICE_UNKNOWN',
-    value: withMembers({ type: 'cart_item_added', properties: { productId: '__proto__', quantity: 1 } }),
+    value: withMembers({
+      type: 'order_completed',
+      properties: { orderId: 'o', lines: [{ productId: '__proto__', quantity: 1 }] },
+    }),
   },
   'ten thousand levels': {
-    fate: 'folded',
+    fate: 'UNREADABLE',
     value: withText('"productId":"p_001"', `"productId":"p_001","deep":${'['.repeat(10_000)}${']'.repeat(10_000)}`),
   },
   'a megabyte in a property': {

@@ -71,7 +71,16 @@ def is_numbering(m):
     )
 
 
+def nests(value, levels):
+    if not isinstance(value, (dict, list)):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(nests(each, levels - 1) for each in inner)
+
+
 def is_readable(m):
+    if not nests(m, 100):
+        return False
     if not is_number(m.get("v")) or m["v"] != 1 or not isinstance(m.get("kind"), str) or not is_text(m.get("id"), 128):
         return False
     kind = m["kind"]
