@@ -113,7 +113,7 @@ export async function serveShard(feed: ShardFeed, services: ShardServices): Prom
       if (feed.signal.aborted) return;
       if (isUsherError(error) && finalCodes.has(error.code)) {
         services.report(feed.shard, { what: 'stopped', error });
-        await services.machine.sleep(stoppedRetryMs, feed.signal).catch(() => {});
+        await untilMended(feed, services);
         continue;
       }
       // Everything not committed is dropped with the loop; the log still has it.
@@ -127,6 +127,23 @@ export async function serveShard(feed: ShardFeed, services: ShardServices): Prom
       // A process that woke up after its session ended would take the shard back from its new owner: first the log must confirm that
       // the shard is still ours (semantics 4.2).
       if (error instanceof Fenced) await feed.confirmed?.();
+    }
+  }
+}
+
+/** Looks without owning: should the settings be wrong, and the shard another cluster's, that one must not be fenced again and again. */
+async function untilMended({ shard, signal }: ShardFeed, services: ShardServices): Promise<void> {
+  const { store, log, bundles, machine } = services;
+  while (!signal.aborted) {
+    await machine.sleep(stoppedRetryMs, signal).catch(() => {});
+    try {
+      const meta = await store.readMeta(shard);
+      if (meta === null || meta.rebuilding) return;
+      await checkLog(shard, meta, log);
+      if (meta.active !== null) await bundles.load(meta.active.playbook, meta.active.catalog);
+      return;
+    } catch {
+      // Not yet, or not to be seen.
     }
   }
 }

@@ -130,10 +130,12 @@ describe.skipIf(reason !== null)(reason === null ? 'decisions and failed events'
       write: (topic, entries) => outputs.write(topic, ++written === 2 ? entries.slice(1) : entries),
       close: () => outputs.close(),
     });
-    await cluster.startWorker({ outputs: loses, limits: { outputBatch: 5 } });
+    const first = await cluster.startWorker({ outputs: loses, limits: { outputBatch: 5 } });
     await cluster.append(shopping(6, 100));
     await untilDelivered(cluster);
     await expect(toldAsFolded(cluster)).rejects.toThrow(/expected/);
+    // The next one has the same keys.
+    await first.stop();
 
     await using other = await openCluster(server, broker.address);
     const swaps = (outputs: Outputs): Outputs => ({
