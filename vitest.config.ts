@@ -12,8 +12,9 @@ export const base = defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     globalSetup: 'test/support/shareEngines.ts',
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Above what a test waits for a condition, so that it is the condition that is told.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     // Two cores: more workers than that only make timings of each other worse.
     maxWorkers: 2,
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],

@@ -28,8 +28,8 @@ export async function runCase<Subject extends { close(): Promise<void> }>(
   }
 }
 
-/** Waits for something that will come to be; fails, saying what, when it does not within 10 s. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, mostS = 10): Promise<void> {
+/** Waits for something that will come to be; fails, saying what, when it does not. Far longer than anything takes: what is late is not what these tests are about. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>, mostS = 30): Promise<void> {
   const end = performance.now() + mostS * 1_000;
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(`waited ${mostS} s until ${what}`);

@@ -32,7 +32,7 @@ export async function feedOf({ feeds }: JoinedLog, shard: number): Promise<Shard
   return feeds.get(shard)!;
 }
 
-/** Takes until `count` records have come; fails after 10 s. */
+/** Takes until `count` records have come; fails when they do not. */
 export async function takeRecords(feed: ShardFeed, count: number): Promise<LogRecord[]> {
   const records: LogRecord[] = [];
   await until(`${count} records have come`, async () => {
