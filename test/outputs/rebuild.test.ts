@@ -368,7 +368,7 @@ async function untilFolded(cluster: Cluster): Promise<void> {
       const meta = await cluster.store.readMeta(shard);
       const wakeAt = await cluster.store.nextWakeup(shard);
       if (meta === null || meta.rebuilding || meta.position !== (await cluster.log.bounds(shard)).end) return false;
-      if (wakeAt !== null && wakeAt <= Date.now()) return false;
+      if (wakeAt !== null && wakeAt <= Date.now() + 1_000) return false;
     }
     return true;
   });
