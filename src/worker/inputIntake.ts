@@ -4,7 +4,7 @@ import type { InputMapping } from '../model/inputs.ts';
 import { shardOf } from '../model/shard.ts';
 import type { Playbook } from '../playbook/playbook.ts';
 import { inputEvent } from './inputEvent.ts';
-import type { Machine } from './machine.ts';
+import { backoffMs, type Machine } from './machine.ts';
 
 export type InputReport =
   | { readonly what: 'taken'; readonly topic: string; readonly events: number; readonly rejected: number }
@@ -72,7 +72,7 @@ export class InputIntake {
       const failed = outcomes.find((outcome) => !outcome.ok);
       if (failed === undefined) return;
       left = left.filter((_, i) => !outcomes[i]!.ok);
-      const afterMs = Math.min(retryMs.most, retryMs.first * 2 ** failures) * (0.5 + machine.random());
+      const afterMs = backoffMs(failures, retryMs, machine);
       report({ what: 'retrying', topic, error: failed.ok ? '' : failed.message, afterMs });
       await machine.sleep(afterMs, signal);
     }

@@ -1,5 +1,5 @@
 import type { OutputEntry, Outputs } from '../log/outputs.ts';
-import type { Machine } from './machine.ts';
+import { backoffMs, type Machine } from './machine.ts';
 
 /** One entry on its way to a topic. */
 export interface Sending<Id> extends OutputEntry {
@@ -105,7 +105,7 @@ export class Lane<Id> {
         return true;
       } catch (error) {
         if (signal.aborted) return false;
-        const afterMs = Math.min(retryMs.most, retryMs.first * 2 ** failures) * (0.5 + machine.random());
+        const afterMs = backoffMs(failures, retryMs, machine);
         failing(error as Error, afterMs);
         await machine.sleep(afterMs, signal).catch(() => {});
         if (signal.aborted) return false;

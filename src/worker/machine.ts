@@ -26,3 +26,12 @@ export const thisMachine: Machine = {
   random: Math.random,
   randomId: () => randomBytes(16).toString('hex'),
 };
+
+/** The wait after so many failures: doubled from the first up to the most, and by chance, so that two owners do not chase each other. */
+export function backoffMs(
+  failures: number,
+  { first, most }: { readonly first: number; readonly most: number },
+  machine: Pick<Machine, 'random'>,
+): number {
+  return Math.min(most, first * 2 ** failures) * (0.5 + machine.random());
+}

@@ -11,7 +11,7 @@ import type { StateStore, Wakeup } from '../state/stateStore.ts';
 import { CommitSize } from './commitSize.ts';
 import { Fenced } from './fenced.ts';
 import type { OutputEvent } from './lanes.ts';
-import type { Machine } from './machine.ts';
+import { backoffMs, type Machine } from './machine.ts';
 import { type CopiesLost, type OutputLimits, type OutputServices, OutputWriters } from './outputWriters.ts';
 import { commitMeta, type RebuildServices, type RestoredShard, restoreShard } from './rebuild.ts';
 import type { SnapshotEvent } from './snapshotWriter.ts';
@@ -117,7 +117,7 @@ export async function serveShard(feed: ShardFeed, services: ShardServices): Prom
         continue;
       }
       // Everything not committed is dropped with the loop; the log still has it.
-      const afterMs = backoffMs(failures, services.machine);
+      const afterMs = backoffMs(failures, retryMs, services.machine);
       failures++;
       services.report(
         feed.shard,
@@ -420,7 +420,7 @@ class ShardLoop {
       } catch (error) {
         if (error instanceof Fenced || this.#feed.signal.aborted) throw error;
         if (isUsherError(error) && !error.retryable) throw error;
-        const afterMs = backoffMs(failures, machine);
+        const afterMs = backoffMs(failures, retryMs, machine);
         report(commit.meta.shard, { what: 'retrying', error: error as Error, afterMs });
         await machine.sleep(afterMs, this.#feed.signal);
       }
@@ -441,11 +441,6 @@ async function openWriters(feed: ShardFeed, services: ShardServices, meta: Shard
     signal: feed.signal,
     report: (event) => report(feed.shard, event),
   });
-}
-
-/** Jitter, so that two owners do not chase each other. */
-function backoffMs(failures: number, machine: Machine): number {
-  return Math.min(retryMs.most, retryMs.first * 2 ** failures) * (0.5 + machine.random());
 }
 
 function horizonOf(page: readonly Wakeup[], limit: number): Wakeup | null {

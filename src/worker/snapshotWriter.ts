@@ -3,7 +3,7 @@ import type { SnapshotEntry, Snapshots } from '../log/snapshots.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
 import { markerKey, markerOf, type SnapshotMarker, type VisitorSnapshot } from '../model/snapshot.ts';
 import type { ChangedVisitor, SnapshotNote, SnapshotState } from '../state/stateStore.ts';
-import type { Machine } from './machine.ts';
+import { backoffMs, type Machine } from './machine.ts';
 
 export interface SnapshotLimits {
   /** Between two rounds, ms: a visitor that changes often is written once a round. */
@@ -117,7 +117,7 @@ export class SnapshotWriter {
           return;
         }
         await this.#checkReach().catch(() => {});
-        waitMs = Math.min(retryMs.most, retryMs.first * 2 ** failures++) * (0.5 + machine.random());
+        waitMs = backoffMs(failures++, retryMs, machine);
         report({ what: 'snapshotFailing', error: error as Error, afterMs: waitMs });
       }
       await machine.sleep(waitMs, this.#signal).catch(() => {});
