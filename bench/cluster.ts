@@ -8,9 +8,9 @@ import { startRedis, stopRedis } from '../scripts/engines/redis.ts';
 
 const root = join(import.meta.dirname, '..');
 
-/** What every process of Usher in these measurements is told, besides where the engines are. */
+/** What every process of Usher in these measurements is told, besides where the engines are. As many shards as the peer's topics have partitions. */
 const sessionTimeoutMs = 6_000;
-export const clusterSettings = { shards: 64, sessionTimeoutMs } as const;
+export const clusterSettings = { shards: 8, sessionTimeoutMs } as const;
 
 /** A Kafka and a Redis of the measurement's own, on its core. */
 export interface Cluster {
@@ -104,6 +104,7 @@ export function startRole(
   core: number | string,
   playbook: string,
   namespace: string,
+  more: Readonly<Record<string, string>> = {},
 ): Process {
   const settings = {
     role,
@@ -117,6 +118,7 @@ export function startRole(
     'redis-url': cluster.redis.url,
     shards: clusterSettings.shards,
     'session-timeout-ms': clusterSettings.sessionTimeoutMs,
+    ...more,
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
   return startProcess(core, process.execPath, [...nodeFlags, 'src/main.ts', 'start', ...flags]);

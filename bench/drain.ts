@@ -10,6 +10,8 @@ import { rules, shopEvents, writeShopPlaybook } from './shop.ts';
 export interface DrainResult {
   readonly events: number;
   readonly one: Drained;
+  /** One worker that does not copy the events to the topics of their types. */
+  readonly withoutCopies: Drained;
   readonly two: Drained;
   /** Events a second; null: the peer is not on this machine. */
   readonly peerPerSecond: number | null;
@@ -36,16 +38,20 @@ export async function drain(cluster: Cluster, peer: Peer | null, events: number,
     await peer.load('fill', events, 1, visitors);
   }
   const ones: Drained[] = [];
+  const withoutCopies: Drained[] = [];
   const twos: Drained[] = [];
   const peers: number[] = [];
   for (let round = 0; round < rounds; round++) {
     ones.push(await drainUsher(cluster, playbook, `one${round}`, events, [0]));
+    const none = { 'output-events': 'none' };
+    withoutCopies.push(await drainUsher(cluster, playbook, `without${round}`, events, [0], none));
     twos.push(await drainUsher(cluster, playbook, `two${round}`, events, [0, 1]));
     if (peer !== null) peers.push(await drainPeer(peer, round));
   }
   return {
     events,
     one: medians(ones),
+    withoutCopies: medians(withoutCopies),
     two: medians(twos),
     peerPerSecond: peers.length === 0 ? null : median(peers),
   };
@@ -84,11 +90,12 @@ async function drainUsher(
   namespace: string,
   events: number,
   cores: readonly number[],
+  settings: Readonly<Record<string, string>> = {},
 ): Promise<Drained> {
   // A log and a state of its own: what was folded before would be made anew from its snapshots.
   await fill(cluster, playbook, namespace, events);
   const redis = await openState(cluster, namespace);
-  const workers = cores.map((core) => startRole(cluster, 'worker', core, playbook, namespace));
+  const workers = cores.map((core) => startRole(cluster, 'worker', core, playbook, namespace, settings));
   const folded = async () => (await positionsOf(redis)).reduce((sum, position) => sum + position, 0);
   const seconds = () => ({
     workers: workers.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0),
@@ -134,15 +141,18 @@ async function drainPeer(peer: Peer, round: number): Promise<number> {
   }
 }
 
-export function printDrain({ events, one, two, peerPerSecond }: DrainResult): void {
+export function printDrain({ events, one, withoutCopies, two, peerPerSecond }: DrainResult): void {
   const whole = (value: number) => Math.round(value).toLocaleString('en');
   const cpu = ({ workersMicros, redisMicros, kafkaMicros }: Drained) =>
     `µs of CPU an event: workers ${workersMicros.toFixed(1)}, Redis ${redisMicros.toFixed(1)}, Kafka ${kafkaMicros.toFixed(1)}`;
   console.log(`drain of ${whole(events)} events, ${rules} rules, ${drainSettings}`);
   console.log(`  one worker      ${whole(one.perSecond)} events/s; ${cpu(one)}`);
+  console.log(`  without copies  ${whole(withoutCopies.perSecond)} events/s; ${cpu(withoutCopies)}`);
   if (peerPerSecond !== null) {
-    const ratio = (one.perSecond / peerPerSecond).toFixed(2);
-    console.log(`  Kafka Streams   ${whole(peerPerSecond)} events/s; ratio ${ratio} (aim: 2)`);
+    const ratio = ({ perSecond }: Drained) => (perSecond / peerPerSecond).toFixed(2);
+    console.log(
+      `  Kafka Streams   ${whole(peerPerSecond)} events/s; ratio ${ratio(one)}, without copies ${ratio(withoutCopies)} (aim: 2)`,
+    );
   }
   const scaling = (2 * one.workersMicros) / two.workersMicros;
   console.log(`  two workers     ${whole(two.perSecond)} events/s, one of them beside the engines; ${cpu(two)}`);

@@ -1,6 +1,8 @@
 import { UsherError } from '../errors.ts';
 import { type KafkaConnection, kafkaClient } from '../kafka/client.ts';
+import { Gathering, type Parts } from '../kafka/gathering.ts';
 import type { ProducedMessage } from '../kafka/internals.ts';
+import { timings } from '../kafka/limits.ts';
 import { byLeader, Link, messageOf, within } from '../kafka/link.ts';
 import { ensureOutputTopic } from '../kafka/outputTopic.ts';
 import { produceAll } from '../kafka/produceAll.ts';
@@ -28,6 +30,7 @@ export function kafkaOutputs(options: KafkaOutputsOptions): Outputs {
 interface Topic {
   readonly link: Link;
   readonly partitions: number;
+  readonly gathering: Gathering;
 }
 
 class KafkaOutputs implements Outputs {
@@ -58,21 +61,8 @@ class KafkaOutputs implements Outputs {
     const { deadlineMs } = this.#options;
     try {
       await within(deadlineMs, async () => {
-        const { link, partitions } = await this.#topicOf(name);
-        const parts = new Map<number, ProducedMessage[]>();
-        for (const { key, value, headers } of entries) {
-          const partition = shardOf(key, partitions);
-          const message = { key: Buffer.from(key), value: Buffer.from(value), ...(headers && { headers }) };
-          const part = parts.get(partition);
-          if (part === undefined) parts.set(partition, [message]);
-          else part.push(message);
-        }
-        if (link.leaders() === null) await link.connect();
-        const leaders = link.leaders();
-        if (leaders === null) throw new Error('not every partition has a leader that answers');
-        await Promise.all(
-          [...byLeader(leaders, parts.keys())].map(([broker, of]) => produceAll(link, broker, of, parts)),
-        );
+        const { gathering, partitions } = await this.#topicOf(name);
+        await gathering.write(partsOf(entries, partitions));
       });
     } catch (error) {
       throw new UsherError('OUTPUT_UNAVAILABLE', `topic ${name} did not take all of a write: ${messageOf(error)}`, {
@@ -95,7 +85,9 @@ class KafkaOutputs implements Outputs {
     const { connection, partitions, replication, minInsyncReplicas, retentionMs } = this.#options;
     const settings = { 'min.insync.replicas': String(minInsyncReplicas), 'retention.ms': String(retentionMs) };
     const found = await ensureOutputTopic(kafkaClient(connection), { topic, partitions, replication, settings });
-    return { link: new Link(this.#client, topic, found), partitions: found };
+    const link = new Link(this.#client, topic, found);
+    const gathering = new Gathering(timings.outputGatherMs, (parts) => produceParts(link, parts));
+    return { link, partitions: found, gathering };
   }
 
   async close(): Promise<void> {
@@ -105,4 +97,23 @@ class KafkaOutputs implements Outputs {
     await Promise.all(topics.map(async (topic) => topic.status === 'fulfilled' && topic.value.link.close()));
     this.#client.cut();
   }
+}
+
+function partsOf(entries: readonly OutputEntry[], partitions: number): Parts {
+  const parts = new Map<number, ProducedMessage[]>();
+  for (const { key, value, headers } of entries) {
+    const partition = shardOf(key, partitions);
+    const message = { key: Buffer.from(key), value: Buffer.from(value), ...(headers && { headers }) };
+    const part = parts.get(partition);
+    if (part === undefined) parts.set(partition, [message]);
+    else part.push(message);
+  }
+  return parts;
+}
+
+async function produceParts(link: Link, parts: Parts): Promise<void> {
+  if (link.leaders() === null) await link.connect();
+  const leaders = link.leaders();
+  if (leaders === null) throw new Error('not every partition has a leader that answers');
+  await Promise.all([...byLeader(leaders, parts.keys())].map(([broker, of]) => produceAll(link, broker, of, parts)));
 }

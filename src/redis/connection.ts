@@ -90,14 +90,19 @@ async function connect(name: string, settings: RedisSettings, limits: RedisLimit
     // A server that became a replica: the connection goes to the new one.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
   });
-  reportChanges(client, name, settings.report);
+  // The error of `connect` itself only says that the connection is closed.
+  let cause: Error | null = null;
+  client.on('error', (error: Error) => {
+    cause = error;
+  });
   try {
     await client.connect();
-    return client;
   } catch (error) {
     client.disconnect();
-    throw stateFault(error, `Redis at ${addressOf(settings.url)} does not answer`);
+    throw stateFault(cause ?? error, `Redis at ${addressOf(settings.url)} does not answer`);
   }
+  reportChanges(client, name, settings.report);
+  return client;
 }
 
 function reportChanges(client: Redis, connection: string, report: RedisSettings['report'] = () => {}): void {

@@ -159,6 +159,11 @@ class ShardLoop {
   readonly #restored: RestoredShard | null;
   #takenAt = 0;
   readonly #size: CommitSize;
+  /**
+   * No stored timer is due before this. Only this owner writes, so its own commits keep it true without asking; that timers are moved and
+   * removed makes it too early at most, which is found out when it comes.
+   */
+  #noTimerBefore = Number.NEGATIVE_INFINITY;
   #tickNotBefore = 0;
 
   /** `last`: the newest meta that this process knows of the shard. */
@@ -225,16 +230,17 @@ class ShardLoop {
     const { limits, machine } = this.#services;
     await this.#writers?.room();
     if (this.#writers?.isFenced === true) throw new Fenced('another owner takes the outputs from the state');
-    const wakeAt = await this.#services.store.nextWakeup(this.#feed.shard);
-    const dueIn = wakeAt === null ? Number.POSITIVE_INFINITY : Math.max(wakeAt, this.#tickNotBefore) - machine.now();
-    const records = await this.#feed.take(
-      { records: limits.batchRecords, bytes: limits.batchBytes },
-      Math.max(0, Math.min(idleWaitMs, Math.ceil(dueIn))),
-    );
+    const batch = { records: limits.batchRecords, bytes: limits.batchBytes };
+    let records = await this.#feed.take(batch, 0);
+    if (records.length === 0) {
+      const tickAt = Math.max(await this.#nextTimer(), this.#tickNotBefore);
+      const waitMs = Math.max(0, Math.min(idleWaitMs, Math.ceil(tickAt - machine.now())));
+      records = await this.#feed.take(batch, waitMs);
+    }
     if (this.#feed.signal.aborted) return;
     if (records.length === 0) {
-      const isDue = wakeAt !== null && machine.now() >= Math.max(wakeAt, this.#tickNotBefore);
-      if (isDue) return this.#tick(wakeAt);
+      const dueAt = await this.#nextTimer();
+      if (machine.now() >= Math.max(dueAt, this.#tickNotBefore)) return this.#tick(dueAt);
       // What was acknowledged since the last commit need not be copied again.
       if (this.#copiedTo > this.#meta.copied) return this.#commit();
       return this.#checkState();
@@ -289,13 +295,25 @@ class ShardLoop {
     return this.#writers?.copiedTo(this.#work.position) ?? this.#work.position;
   }
 
-  /** Asks the log for its time (semantics 3.6). Should the log's clock be behind ours, the next tick waits for the difference. */
-  async #tick(wakeAt: number): Promise<void> {
+  /** When the next stored timer may be due; one that is due by now stands in the store. Infinity: there is none. */
+  async #nextTimer(): Promise<number> {
+    const { store, machine } = this.#services;
+    if (this.#noTimerBefore <= machine.now()) {
+      this.#noTimerBefore = (await store.nextWakeup(this.#feed.shard)) ?? Number.POSITIVE_INFINITY;
+    }
+    return this.#noTimerBefore;
+  }
+
+  /**
+   * Asks the log for its time (semantics 3.6). The next tick waits until this one has come; should the log's clock be behind ours, for
+   * the difference.
+   */
+  async #tick(dueAt: number): Promise<void> {
     const { log, machine } = this.#services;
     const value = JSON.stringify({ v: 1, kind: 'tick', id: machine.randomId() });
     const [outcome] = await log.append([{ shard: this.#feed.shard, key: null, value }]);
-    const behindMs = outcome?.ok ? wakeAt - outcome.stamp : retryMs.first;
-    this.#tickNotBefore = behindMs > 0 ? machine.now() + Math.max(behindMs, retryMs.first) : 0;
+    const behindMs = outcome?.ok ? dueAt - outcome.stamp : 0;
+    this.#tickNotBefore = machine.now() + Math.max(behindMs, retryMs.first);
   }
 
   /** Records that can be prepared together: an activation or an advance stands alone, because it needs other things loaded. */
@@ -344,7 +362,7 @@ class ShardLoop {
     if (first?.kind === 'activate') await bundles.load(first.playbook, first.catalog);
     const upTo = reads.reduce((most, read) => Math.max(most, read.log.stamp), this.#meta.appendTime);
     const query = { by: 'wall', upTo, after: null, limit: limits.timers } as const;
-    const wall = await store.wakeups(shard, query);
+    const wall = upTo < this.#noTimerBefore ? [] : await store.wakeups(shard, query);
     await this.#load(wall.map((wakeup) => wakeup.visitor));
     for (const { visitor } of wall) this.#size.touch(visitor, 0);
     this.#work.setWakeups(wall, horizonOf(wall, limits.timers), upTo);
@@ -361,8 +379,9 @@ class ShardLoop {
     const changes = this.#work.takeChanges();
     const foldedAt = machine.now();
     const visitors = [...changes.visitors].map(([visitor, state]) => writeOf(visitor, state));
-    for (const { visitor, profile, slots } of visitors) {
+    for (const { visitor, profile, slots, wakeAt } of visitors) {
       this.#size.stored(visitor, (profile?.length ?? 0) + (slots?.length ?? 0));
+      if (wakeAt !== null && wakeAt < this.#noTimerBefore) this.#noTimerBefore = wakeAt;
     }
     const meta: ShardMeta = {
       ...this.#meta,
