@@ -129,7 +129,7 @@ async function onUsher(cluster: Cluster, perSecond: number, seconds: number): Pr
 const query =
   'mutation($input: TrackEventsInput!) { trackEvents(input: $input) { accepted outcomes { error { message } } } }';
 
-async function connect(cluster: Cluster, port: number): Promise<Connection> {
+export async function connect(cluster: Cluster, port: number): Promise<Connection> {
   const post = poster(port, '/graphql', 64, readFileSync(join(cluster.folder, 'data', 'dev-key'), 'utf8').trim());
   const track = async (due: readonly LoopEvent[]) => {
     const events = due.map(({ visitor, id, n }) => ({

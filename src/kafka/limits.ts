@@ -13,7 +13,7 @@ export const timings = {
   /** A member learns by its heartbeats that another one is gone, so this is part of how long a dead worker is missed. */
   heartbeatMs: 500,
   /** What is told to other systems waits this long for more, so that requests stay few. */
-  outputGatherMs: 25,
+  outputGatherMs: 100,
   /** How often Kafka's committed offsets follow the state's. */
   commitMs: 5_000,
   /** How often positions are compared with where the log begins and ends, should no record come that shows it. */

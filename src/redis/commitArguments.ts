@@ -40,8 +40,8 @@ export function commitArguments(
   const metaText = JSON.stringify(meta);
   checkBytes(written, metaText, limits.commitBytes, meta.shard);
 
-  // Many at once are a backlog: packing them would take longer than folding them did.
-  const isPacked = kept.length <= limits.packedVisitors;
+  // A visitor that is noted as changed is packed when the snapshot has it: once, however often it changes until then.
+  const isPacked = commit.changed !== true;
   const { head, slots } = encodeMessage(commit.message, limits.messageBytes);
   // As a rule the message tells the slots that are written; then they need not be sent twice.
   const isAppended =

@@ -2,8 +2,6 @@
 export interface RedisLimits {
   /** Visitors of one commit (semantics 4.3): a script holds up everybody else while it runs. */
   readonly commitVisitors: number;
-  /** A commit of at most so many visitors stores them packed; a larger one works off a backlog, where time is short. */
-  readonly packedVisitors: number;
   /** UTF-8 bytes of what one commit writes, its message apart (semantics 4.3). */
   readonly commitBytes: number;
   /** UTF-8 bytes of one published message; a larger one is told without its visitors, who are then read from the state. */
@@ -33,7 +31,6 @@ export interface RedisLimits {
 
 export const redisLimits: RedisLimits = {
   commitVisitors: 256,
-  packedVisitors: 32,
   commitBytes: 512_000,
   messageBytes: 512_000,
   readVisitors: 2_000,

@@ -1,4 +1,5 @@
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { deflateRaw, deflateRawSync, inflateRawSync } from 'node:zlib';
 
 /**
  * How a visitor's texts lie in Redis, where memory is what a visitor costs: DEFLATE with a dictionary of what most of them hold, behind a
@@ -27,6 +28,13 @@ const settings = { dictionary, level: 6, memLevel: 5, windowBits: 13 };
 
 export function pack(text: string): Buffer {
   return Buffer.concat([Buffer.of(form), deflateRawSync(text, settings)]);
+}
+
+const deflateAside = promisify(deflateRaw);
+
+/** The same on another thread, so that packing many holds nobody up. */
+export async function packAside(text: string): Promise<Buffer> {
+  return Buffer.concat([Buffer.of(form), await deflateAside(text, settings)]);
 }
 
 /** @throws Error when it is of a form that this version does not know */

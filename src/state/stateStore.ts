@@ -86,8 +86,8 @@ export interface ChangedVisitor {
 }
 
 export interface SnapshotNote {
-  /** In the snapshot: changed no longer, unless they were changed again. */
-  readonly written: readonly Pick<ChangedVisitor, 'visitor' | 'change'>[];
+  /** In the snapshot as they were read: changed no longer, unless they were changed again. */
+  readonly written: readonly ChangedVisitor[];
   /** To be written again, as if commit `change` had changed them. */
   readonly again: readonly string[];
   readonly change: number;

@@ -62,10 +62,27 @@ describe.skipIf(!hasRedisServer)('what the snapshot lacks', () => {
     expect(await changed()).toEqual([['b', 2, 'profile of 2']]);
   });
 
+  it('is packed when the snapshot has it, and keeps what it says and its end of life', async () => {
+    const { change, store } = await open();
+    await change(['a', 'b']);
+    const { visitors: written } = await store.snapshots!.readChanged(1, 10);
+    await change(['b']);
+    const keysOf = async (visitor: string) => (await server.admin.keys(`*:[vs]:${visitor}`)).toSorted();
+    const textsOf = async (visitor: string) =>
+      Promise.all((await keysOf(visitor)).map(async (key) => String(await server.admin.getBuffer(key))));
+    expect(await textsOf('a')).toEqual(['slots of 1', 'profile of 1']);
+    expect(await store.snapshots!.noteSnapshot(1, 'owner', { written, again: [], change: 1 })).toBe(true);
+    for (const text of await textsOf('a')) expect(text).not.toContain(' of 1');
+    expect(await store.readProfile(1, 'a')).toEqual({ profile: 'profile of 1', slots: 'slots of 1' });
+    for (const key of await keysOf('a')) expect(await server.admin.ttl(key)).toBeGreaterThan(0);
+    // Changed meanwhile: what was read of it is old.
+    expect(await store.readProfile(1, 'b')).toEqual({ profile: 'profile of 2', slots: 'slots of 2' });
+  });
+
   it('is noted again, and the marker kept, for the owner alone', async () => {
     const { change, changed, store } = await open();
     await change(['a']);
-    const note = { written: [{ visitor: 'a', change: 1 }], again: ['x'], change: 1, marker: '{"end":3}' };
+    const note = { written: [{ visitor: 'a', change: 1, stored: null }], again: ['x'], change: 1, marker: '{"end":3}' };
     expect(await store.snapshots!.noteSnapshot(1, 'another', note)).toBe(false);
     expect([await changed(), await store.snapshots!.readMarker(1)]).toEqual([[['a', 1, 'profile of 1']], null]);
     expect(await store.snapshots!.noteSnapshot(1, 'owner', note)).toBe(true);

@@ -25,8 +25,7 @@ const meta: ShardMeta = {
   },
   ...{ active: null, lastId: null, counters: noCounts },
 };
-/** As in a backlog, where texts are stored as they are. */
-const redis = { limits: { ...redisLimits, packedVisitors: 0 }, settings: redisSettings('redis://none') };
+const redis = { limits: redisLimits, settings: redisSettings('redis://none') };
 
 function told(slots: readonly (string | null)[]): CommitMessage {
   const { message } = commitAfter(meta);
@@ -60,7 +59,7 @@ describe('a message of a commit', () => {
 
   it('sends the slots that a commit writes once, and others with the message', () => {
     const gone = { visitor: 'u:c', profile: null, slots: null, wakeAt: null, historicDue: null };
-    const commit = commitAfter(meta, { visitors: [write('u:a', 'A'), gone, write('u:b', 'B')] });
+    const commit = { ...commitAfter(meta, { visitors: [write('u:a', 'A'), gone, write('u:b', 'B')] }), changed: true as const };
     const argumentsOf = (message: CommitMessage) =>
       commitArguments({ ...commit, message }, keysOf('usher', 1)[0]!, redis).args;
     const times = (args: readonly unknown[], text: string) => args.join('\0').split(text).length - 1;
