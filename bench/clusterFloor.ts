@@ -1,14 +1,16 @@
 import { createServer } from 'node:http';
 import { Redis } from 'ioredis';
-import kafkajs, { type Producer } from 'kafkajs';
+import kafkajs from 'kafkajs';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { guardTimers } from '../src/kafka/timerGuard.ts';
+import { openKafkaLog } from '../src/log/kafkaLog.ts';
 import { shardOf } from '../src/model/shard.ts';
 
 /**
  * The floor of the loop across processes: HTTP in → Kafka (acks=-1) → one Redis write and publish → WebSocket out, without any logic, and
- * with Usher's gathering: what comes while a partition's request is in flight is its next one, what is fetched while a write is in flight
- * is the next write. A gateway process and a worker process. Arguments: gateway | worker, broker, Redis URL, topic, partitions.
+ * with Usher's gathering: what is fetched while a write is in flight is the next write, and what comes while a partition's request is in
+ * flight is its next one. For that it appends as Usher does, by kafkajs below its producer: the producer itself stood still for seconds at
+ * a time under this load. A gateway process and a worker process. Arguments: gateway | worker, broker, Redis URL, topic, partitions.
  */
 const [role, broker, redisUrl, topic, count] = process.argv.slice(2) as [string, string, string, string, string];
 const partitions = Number(count);
@@ -20,7 +22,10 @@ if (role === 'gateway') await serve();
 else await work();
 
 async function serve(): Promise<void> {
-  const append = gathering(kafka.producer({ allowAutoTopicCreation: false }));
+  const log = await openKafkaLog({
+    connection: { brokers: [broker], clientId: role },
+    ...{ topic, shards: partitions, replication: 1, minInsyncReplicas: 1, appendDeadlineMs: 10_000 },
+  });
   const subscribers = new Map<string, WebSocket>();
   const subscriber = new Redis(redisUrl);
   await subscriber.subscribe(channel);
@@ -34,7 +39,11 @@ async function serve(): Promise<void> {
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', async () => {
       const events = JSON.parse(Buffer.concat(parts).toString()) as { visitor: string }[];
-      await Promise.all(events.map((event) => append(event.visitor, JSON.stringify(event))));
+      const entryOf = ({ visitor: key }: (typeof events)[number], i: number) => {
+        return { shard: shardOf(key, partitions), key, value: JSON.stringify(events[i]) };
+      };
+      const outcomes = await log.append(events.map(entryOf));
+      if (outcomes.some(({ ok }) => !ok)) throw new Error(`the log did not take all: ${JSON.stringify(outcomes)}`);
       response.end('{"ok":true}');
     });
   });
@@ -42,39 +51,6 @@ async function serve(): Promise<void> {
     socket.on('message', (name) => subscribers.set(String(name), socket));
   });
   server.listen(0, '127.0.0.1', () => console.log(`listens on ${(server.address() as { port: number }).port}`));
-}
-
-/** One request in flight a partition. */
-function gathering(producer: Producer): (visitor: string, value: string) => Promise<void> {
-  interface Waiting {
-    readonly key: string;
-    readonly value: string;
-    readonly done: () => void;
-  }
-  const queues = Array.from({ length: partitions }, (): Waiting[] => []);
-  const busy = new Set<number>();
-  const connected = producer.connect();
-  const flush = async (): Promise<void> => {
-    const ready = [...queues.keys()].filter((partition) => queues[partition]!.length > 0 && !busy.has(partition));
-    if (ready.length === 0) return;
-    const batches = ready.map((partition) => ({ partition, waiting: queues[partition]!.splice(0) }));
-    for (const { partition } of batches) busy.add(partition);
-    const messages = batches.flatMap(({ partition, waiting }) =>
-      waiting.map(({ key, value }) => ({ partition, key, value })),
-    );
-    await connected;
-    await producer.send({ topic, acks: -1, messages });
-    for (const { partition, waiting } of batches) {
-      busy.delete(partition);
-      for (const { done } of waiting) done();
-    }
-    void flush();
-  };
-  return (visitor, value) =>
-    new Promise((done) => {
-      queues[shardOf(visitor, partitions)]!.push({ key: visitor, value, done });
-      queueMicrotask(() => void flush());
-    });
 }
 
 async function work(): Promise<void> {

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import kafkajs from 'kafkajs';
 import { type Cluster, clusterSettings, type Process, startProcess, startRole } from './cluster.ts';
 import { type Connection, floorEvent, floorSockets, type LoopEvent, runLoop, usherSockets } from './loop.ts';
 import { median, ms, percentile, poster } from './measure.ts';
@@ -93,27 +92,19 @@ async function withProcesses<T>(run: (started: (process: Process) => Process) =>
 
 async function onFloor(cluster: Cluster, perSecond: number, seconds: number): Promise<number[]> {
   const topic = `floor-${randomUUID()}`;
-  await makeTopic(cluster, topic);
   return withProcesses(async (started) => {
     const start = (role: string) => {
       const { kafka, redis } = cluster;
       const args = ['bench/clusterFloor.ts', role, kafka.address, redis.url, topic, String(shards)];
       return started(startProcess(bothCores, process.execPath, args));
     };
-    await start('worker').saying(/has joined/);
+    // The gateway makes the topic.
     const port = Number((await start('gateway').saying(/listens on (\d+)/))[1]);
+    await start('worker').saying(/has joined/);
     const post = poster(port, '/', 64);
     const send = (events: readonly LoopEvent[]) => post(JSON.stringify(events.map(floorEvent)));
     return runLoop({ ...(await floorSockets(port)), send }, perSecond, seconds);
   });
-}
-
-async function makeTopic(cluster: Cluster, topic: string): Promise<void> {
-  const kafka = new kafkajs.Kafka({ brokers: [cluster.kafka.address], logLevel: kafkajs.logLevel.NOTHING });
-  const admin = kafka.admin();
-  await admin.connect();
-  await admin.createTopics({ topics: [{ topic, numPartitions: shards, replicationFactor: 1 }], waitForLeaders: true });
-  await admin.disconnect();
 }
 
 async function onUsher(cluster: Cluster, perSecond: number, seconds: number): Promise<number[]> {
@@ -131,10 +122,14 @@ const query =
 
 export async function connect(cluster: Cluster, port: number): Promise<Connection> {
   const post = poster(port, '/graphql', 64, readFileSync(join(cluster.folder, 'data', 'dev-key'), 'utf8').trim());
+  // Numbered, as the peer's events are, and as the SDK's.
+  const sequences = new Map<number, number>();
   const track = async (due: readonly LoopEvent[]) => {
     const events = due.map(({ visitor, id, n }) => ({
       type: 'product_viewed',
       id,
+      source: `load${visitor}`,
+      sequence: nextOf(sequences, visitor),
       properties: { productId: `p_${n}` },
       visitor: { visitorId: `dev:v${visitor}` },
     }));
@@ -146,6 +141,12 @@ export async function connect(cluster: Cluster, port: number): Promise<Connectio
     for (let from = 0; from < due.length; from += 100) await track(due.slice(from, from + 100));
   };
   return { ...(await usherSockets(port)), send };
+}
+
+function nextOf(sequences: Map<number, number>, visitor: number): number {
+  const next = (sequences.get(visitor) ?? 0) + 1;
+  sequences.set(visitor, next);
+  return next;
 }
 
 async function onPeer(
