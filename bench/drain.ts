@@ -84,7 +84,7 @@ async function fill(cluster: Cluster, playbook: string, namespace: string, event
 }
 
 /** From the first commit to the last: what starting takes is not counted, as it is not for the peer. */
-async function drainUsher(
+export async function drainUsher(
   cluster: Cluster,
   playbook: string,
   namespace: string,

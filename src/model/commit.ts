@@ -27,6 +27,8 @@ export interface VisitorWrite {
   readonly wakeAt: number | null;
   /** For a historic visitor the smallest due among its timers, which `advance` looks for; else null. */
   readonly historicDue: number | null;
+  /** Its session has ended: it may stay as it is for months, so a store may take its time to make it small. */
+  readonly atRest?: boolean;
 }
 
 /** What other systems are told; leaves the outbox when its topic has it (semantics 9.1). */

@@ -1,5 +1,5 @@
 import { UsherError } from '../errors.ts';
-import type { Commit, OutboxEntry } from '../model/commit.ts';
+import type { Commit, OutboxEntry, VisitorWrite } from '../model/commit.ts';
 import type { RedisConnection } from './connection.ts';
 import type { ShardKeys } from './keys.ts';
 import { keyGraceMs } from './limits.ts';
@@ -40,12 +40,11 @@ export function commitArguments(
   const metaText = JSON.stringify(meta);
   checkBytes(written, metaText, limits.commitBytes, meta.shard);
 
-  // A visitor that is noted as changed is packed when the snapshot has it: once, however often it changes until then.
-  const isPacked = commit.changed !== true;
   const { head, slots } = encodeMessage(commit.message, limits.messageBytes);
+  const isAtRest = kept.some(({ atRest }) => atRest === true);
   // As a rule the message tells the slots that are written; then they need not be sent twice.
   const isAppended =
-    !isPacked && slots.length === kept.length && slots.every((text, i) => text === (kept[i]!.slots ?? ''));
+    !isAtRest && slots.length === kept.length && slots.every((text, i) => text === (kept[i]!.slots ?? ''));
   const { timers, historic, outbox, failed, failedOrder, changed } = keys;
   return {
     keys: [keys.meta, timers, historic, outbox, failed, failedOrder, changed].concat(
@@ -67,14 +66,19 @@ export function commitArguments(
       commit.retried.length,
       commit.failed.length,
       commit.changed === true ? meta.commits : '',
-      ...(isPacked ? withPackedTexts(written, kept.length) : written),
+      ...(isAtRest ? withPackedTexts(written, kept) : written),
     ],
   };
 }
 
 /** Profile and slots are the second and third of the five that each kept visitor has. */
-function withPackedTexts(written: readonly (string | number)[], kept: number): Argument[] {
-  return written.map((part, i) => (i < kept * 5 && (i % 5 === 1 || i % 5 === 2) ? pack(part as string) : part));
+function withPackedTexts(written: readonly (string | number)[], kept: readonly VisitorWrite[]): Argument[] {
+  const args: Argument[] = [...written];
+  for (const [i, { atRest }] of kept.entries()) {
+    if (atRest !== true) continue;
+    for (const place of [i * 5 + 1, i * 5 + 2]) args[place] = pack(String(written[place]));
+  }
+  return args;
 }
 
 function checkBytes(written: readonly (string | number)[], meta: string, limitBytes: number, shard: number): void {

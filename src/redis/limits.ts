@@ -2,6 +2,8 @@
 export interface RedisLimits {
   /** Visitors of one commit (semantics 4.3): a script holds up everybody else while it runs. */
   readonly commitVisitors: number;
+  /** So many visitors are packed when the snapshot has them; more at once are a backlog, and are packed when their sessions end. */
+  readonly packedVisitors: number;
   /** UTF-8 bytes of what one commit writes, its message apart (semantics 4.3). */
   readonly commitBytes: number;
   /** UTF-8 bytes of one published message; a larger one is told without its visitors, who are then read from the state. */
@@ -31,6 +33,7 @@ export interface RedisLimits {
 
 export const redisLimits: RedisLimits = {
   commitVisitors: 256,
+  packedVisitors: 64,
   commitBytes: 512_000,
   messageBytes: 512_000,
   readVisitors: 2_000,

@@ -1,9 +1,8 @@
-import { promisify } from 'node:util';
-import { deflateRaw, deflateRawSync, inflateRawSync } from 'node:zlib';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
 /**
  * How a visitor's texts lie in Redis, where memory is what a visitor costs: DEFLATE with a dictionary of what most of them hold, behind a
- * byte that names this form. No text begins with such a byte, so one that stands as it is can be read beside them. The form may not change
+ * byte that names this form. It takes longer than folding an event, so a visitor is packed when it comes to rest, not with each change. No text begins with such a byte, so one that stands as it is can be read beside them. The form may not change
  * as long as one of it is stored: another dictionary is another number.
  */
 const form = 1;
@@ -28,13 +27,6 @@ const settings = { dictionary, level: 6, memLevel: 5, windowBits: 13 };
 
 export function pack(text: string): Buffer {
   return Buffer.concat([Buffer.of(form), deflateRawSync(text, settings)]);
-}
-
-const deflateAside = promisify(deflateRaw);
-
-/** The same on another thread, so that packing many holds nobody up. */
-export async function packAside(text: string): Promise<Buffer> {
-  return Buffer.concat([Buffer.of(form), await deflateAside(text, settings)]);
 }
 
 /** @throws Error when it is of a form that this version does not know */

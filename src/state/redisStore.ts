@@ -7,7 +7,7 @@ import { commitArguments, streamId, toOutboxEntry } from '../redis/commitArgumen
 import type { RedisConnection } from '../redis/connection.ts';
 import { stateFault } from '../redis/faults.ts';
 import { bundleKey, type ShardKeys } from '../redis/keys.ts';
-import { packAside, unpack } from '../redis/packed.ts';
+import { pack, unpack } from '../redis/packed.ts';
 import { scripts } from '../redis/scripts.ts';
 import { VisitorList } from '../redis/visitorList.ts';
 import type {
@@ -238,14 +238,13 @@ class RedisStore implements StateStore, SnapshotState {
   async noteSnapshot(shard: number, owner: string, note: SnapshotNote): Promise<boolean> {
     const { meta, changed, marker, profiles, slots } = this.#keys(shard);
     const { written, again, change } = note;
-    const packed = await Promise.all(
-      written.map(async ({ visitor, change: written, stored }) => {
-        const texts = stored === null ? ['', ''] : await Promise.all([stored.profile, stored.slots].map(packAside));
-        return [visitor, written, ...texts];
-      }),
-    );
+    const isPacked = written.length <= this.#redis.limits.packedVisitors;
+    const told = written.flatMap(({ visitor, change, stored }) => {
+      const texts = isPacked && stored !== null ? [pack(stored.profile), pack(stored.slots)] : ['', ''];
+      return [visitor, change, ...texts];
+    });
     const keys = written.flatMap(({ visitor }) => [profiles + visitor, slots + visitor]);
-    const args = [owner, note.marker ?? '', written.length, ...packed.flat(), change, ...again];
+    const args = [owner, note.marker ?? '', written.length, ...told, change, ...again];
     return this.#ask(`the snapshot of shard ${shard} could not be noted`, async () => {
       return (await this.#redis.run(scripts.snapshot, [meta, changed, marker, ...keys], args)) === 1;
     });

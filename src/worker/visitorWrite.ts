@@ -11,5 +11,6 @@ export function writeOf(visitor: string, state: Visitor | null): VisitorWrite {
     slots: encodeSlots(state),
     wakeAt: wakeAtOf(state),
     historicDue: historicDueOf(state),
+    atRest: state.session === null,
   };
 }

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ShardMeta } from '../../src/model/shardMeta.ts';
+import type { RedisLimits } from '../../src/redis/limits.ts';
 import { redisStore } from '../../src/state/redisStore.ts';
 import { commitAfter, write } from '../contract/commits.ts';
 import { hasRedisServer, type RedisServer, startRedis } from '../support/redisServer.ts';
@@ -18,8 +19,8 @@ describe.skipIf(!hasRedisServer)('what the snapshot lacks', () => {
   });
   afterEach(() => connections.close());
 
-  async function open() {
-    const store = redisStore(await connections.redis(server.url));
+  async function open(limits: Partial<RedisLimits> = {}) {
+    const store = redisStore(await connections.redis(server.url, { limits }));
     let meta: ShardMeta = await store.own(1, 'owner', 4);
     const change = async (visitors: readonly string[], isNoted = true) => {
       const { commits } = meta;
@@ -77,6 +78,15 @@ describe.skipIf(!hasRedisServer)('what the snapshot lacks', () => {
     for (const key of await keysOf('a')) expect(await server.admin.ttl(key)).toBeGreaterThan(0);
     // Changed meanwhile: what was read of it is old.
     expect(await store.readProfile(1, 'b')).toEqual({ profile: 'profile of 2', slots: 'slots of 2' });
+  });
+
+  it('is left as it is when more is noted at once than a quiet shop changes', async () => {
+    const { change, store } = await open({ packedVisitors: 1 });
+    await change(['a', 'b']);
+    const { visitors: written } = await store.snapshots!.readChanged(1, 10);
+    expect(await store.snapshots!.noteSnapshot(1, 'owner', { written, again: [], change: 1 })).toBe(true);
+    const texts = await Promise.all((await server.admin.keys('*:[vs]:a')).map((key) => server.admin.get(key)));
+    expect(texts.sort()).toEqual(['profile of 1', 'slots of 1']);
   });
 
   it('is noted again, and the marker kept, for the owner alone', async () => {

@@ -135,22 +135,21 @@ describe.skipIf(!hasRedisServer)('the state in Redis, as it lies there', () => {
     expect(await store.commit(withBytes(511_000))).toBe('DONE');
   });
 
-  it('packs the visitors of a commit that no snapshot follows', async () => {
+  it('packs a visitor that has come to rest, and leaves others as they are', async () => {
     const store = await open();
-    let meta = await store.own(1, 'owner', shards);
-    for (const changed of [true, false]) {
-      const visitors = [write('u:1', `while ${changed}`)];
-      const commit = commitAfter(meta, { visitors });
-      expect(await store.commit({ ...commit, ...(changed && { changed }) })).toBe('DONE');
-      meta = commit.meta;
-      const stored = await Promise.all(
-        (await server.admin.keys('*:[vs]:u:1')).map((key) => server.admin.getBuffer(key).then(String)),
-      );
-      const texts = [visitors[0]!.profile, visitors[0]!.slots];
-      if (changed) expect(stored.sort()).toEqual(texts.sort());
-      else for (const text of stored) expect(texts).not.toContain(text);
-      expect(await store.readProfile(1, 'u:1')).toEqual({ profile: visitors[0]!.profile, slots: visitors[0]!.slots });
-      expect((await store.readSlots([{ shard: 1, visitor: 'u:1' }]))[0]?.slots).toBe(visitors[0]!.slots);
+    const meta = await store.own(1, 'owner', shards);
+    const visitors = [
+      { ...write('u:1', 'rests'), atRest: true },
+      { ...write('u:2', 'is awake'), atRest: false },
+    ];
+    expect(await store.commit(commitAfter(meta, { visitors }))).toBe('DONE');
+    for (const { visitor, profile, slots, atRest } of visitors) {
+      const keys = await server.admin.keys(`*:[vs]:${visitor}`);
+      const stored = await Promise.all(keys.map((key) => server.admin.getBuffer(key).then(String)));
+      if (atRest) for (const text of stored) expect([profile, slots]).not.toContain(text);
+      else expect(stored.sort()).toEqual([profile, slots].sort());
+      expect(await store.readProfile(1, visitor)).toEqual({ profile, slots });
+      expect((await store.readSlots([{ shard: 1, visitor }]))[0]?.slots).toBe(slots);
     }
   });
 

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Notes what the snapshot has of a shard, for the owner only; the visitors stay as their packed texts. It frees memory, so it may run when
+-- Notes what the snapshot has of a shard, for the owner only, and leaves visitors packed. It frees memory, so it may run when
 -- memory is full.
 -- KEYS: 1 meta, 2 changed, 3 marker, then profile and slots of each visitor written
 -- ARGV: 1 owner, 2 the new marker, or '' to leave it, 3 visitors written, then each with the number of the change that was written and
---       profile and slots, packed, or '' and '' of one that is gone;
+--       profile and slots, packed, or '' and '' where they stay as they are;
 --       then a number and the visitors that must be written again
 -- Answers 1, or 0: not the owner any more.
 local text = redis.call('GET', KEYS[1])
