@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { encodeProduce } from './produceRequest.ts';
 
 /**
  * What we use of kafkajs below its public face, with the types it does not publish. kafkajs 2.2.4 is pinned exactly and has had no
@@ -31,7 +32,7 @@ export interface KafkaBroker {
     readonly port: number;
     send<Answer>(call: ProtocolCall<Answer>): Promise<Answer>;
   };
-  lookupRequest(apiKey: number, definition: unknown): (fields: ProduceFields) => ProtocolCall<unknown>;
+  lookupRequest(apiKey: number, definition: unknown): (fields: object) => ProtocolCall<unknown>;
   fetch(fields: {
     readonly maxWaitTime: number;
     readonly minBytes: number;
@@ -60,20 +61,11 @@ export interface KafkaBroker {
 }
 
 interface ProtocolCall<Answer> {
-  readonly request: unknown;
+  readonly request: object;
   readonly response: {
     decode(raw: Buffer): Promise<unknown>;
     parse(decoded: unknown): Promise<Answer>;
   };
-}
-
-interface ProduceFields {
-  readonly acks: number;
-  readonly timeout: number;
-  readonly topicData: readonly {
-    readonly topic: string;
-    readonly partitions: readonly ProducedPartition[];
-  }[];
 }
 
 /** The messages of one partition in a produce request. */
@@ -142,23 +134,26 @@ export const errorTypeOf: (code: number) => { readonly type: string; readonly me
 const produceApi: number = load('kafkajs/src/protocol/requests/apiKeys').Produce;
 const produceDefinition: unknown = load('kafkajs/src/protocol/requests').requests.Produce;
 
-/** One produce request with acks=-1. Answers with the outcome of each partition, where kafkajs's own `parse` throws at the first error. */
+/**
+ * One produce request with acks=-1, in our encoding. Answers with the outcome of each partition, where kafkajs's own `parse` throws at the
+ * first error.
+ */
 export function produce(
   broker: KafkaBroker,
   topic: string,
   partitions: readonly ProducedPartition[],
   timeoutMs: number,
 ): Promise<ProduceReply> {
-  const { request, response } = broker.lookupRequest(
-    produceApi,
-    produceDefinition,
-  )({
-    acks: -1,
-    timeout: timeoutMs,
-    topicData: [{ topic, partitions }],
-  });
+  const { request, response } = broker.lookupRequest(produceApi, produceDefinition)({ acks: -1 });
   return broker.connectionPool.send<ProduceReply>({
-    request,
+    request: {
+      ...request,
+      encode: async () => {
+        const buffer = encodeProduce(topic, partitions, timeoutMs);
+        // What kafkajs asks of an encoder whose bytes it takes over.
+        return { buf: buffer, buffer };
+      },
+    },
     response: { decode: response.decode, parse: async (decoded) => decoded as ProduceReply },
   });
 }
