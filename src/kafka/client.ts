@@ -1,9 +1,15 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
-import kafkajs, { type ISocketFactory, type Kafka, type LogEntry, type SASLOptions } from 'kafkajs';
+import kafkajs, {
+  type ConsumerConfig,
+  type ISocketFactory,
+  type Kafka,
+  type LogEntry,
+  type SASLOptions,
+} from 'kafkajs';
 import { registerCodecs } from './codecs.ts';
 import { Cluster, createKafkaLogger, type KafkaCluster } from './internals.ts';
-import { timings } from './limits.ts';
+import { limits, timings } from './limits.ts';
 import { guardTimers } from './timerGuard.ts';
 
 const { logLevel } = kafkajs;
@@ -71,6 +77,23 @@ export function kafkaClient(connection: KafkaConnection): KafkaClient {
         if (only === null || address === only) socket.destroy(new Error(gaveUp));
       }
     },
+  };
+}
+
+/** Of a consumer that ends at its first failure, so that whoever made it decides what follows. */
+export function consumerSettings(groupId: string, sessionTimeoutMs: number): ConsumerConfig {
+  return {
+    groupId,
+    sessionTimeout: sessionTimeoutMs,
+    rebalanceTimeout: sessionTimeoutMs,
+    heartbeatInterval: Math.min(timings.heartbeatMs, sessionTimeoutMs / 3),
+    maxWaitTimeInMs: timings.fetchWaitMs,
+    minBytes: 1,
+    maxBytes: limits.fetchBytes,
+    maxBytesPerPartition: limits.fetchPartitionBytes,
+    allowAutoTopicCreation: false,
+    metadataMaxAge: timings.metadataMs,
+    retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000, restartOnFailure: async () => false },
   };
 }
 

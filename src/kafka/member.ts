@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload } from 'kafkajs';
 import { stickyAssignor } from './assignor.ts';
-import type { KafkaClient } from './client.ts';
+import { consumerSettings, type KafkaClient } from './client.ts';
 import { type FeedHost, KafkaFeed } from './feed.ts';
 import type { FilteredBatch } from './internals.ts';
-import { limits, timings } from './limits.ts';
+import { timings } from './limits.ts';
 import { backoffMs, type Link, messageOf, recordOf, within } from './link.ts';
 
 /** Who is told of shards; has the shape of the log port's member. */
@@ -89,25 +89,10 @@ export class Member implements FeedHost {
     const { client: makeClient, topic, groupId, shards, sessionTimeoutMs } = this.#options;
     const client = makeClient();
     const consumer = client.kafka.consumer({
-      groupId,
+      ...consumerSettings(groupId, sessionTimeoutMs),
       partitionAssigners: [
         stickyAssignor(topic, shards, () => ({ holds: [...this.#feeds.keys()], confirmedAt: this.#confirmedAt })),
       ],
-      sessionTimeout: sessionTimeoutMs,
-      rebalanceTimeout: sessionTimeoutMs,
-      heartbeatInterval: Math.min(timings.heartbeatMs, sessionTimeoutMs / 3),
-      maxWaitTimeInMs: timings.fetchWaitMs,
-      minBytes: 1,
-      maxBytes: limits.fetchBytes,
-      maxBytesPerPartition: limits.fetchPartitionBytes,
-      allowAutoTopicCreation: false,
-      metadataMaxAge: timings.metadataMs,
-      retry: {
-        retries: 3,
-        initialRetryTime: 100,
-        maxRetryTime: 1_000,
-        restartOnFailure: async () => false,
-      },
     });
     const session: Session = { client, consumer, lastSign: performance.now(), memberId: '', ended: false };
     const ended = this.#end(session);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload, KafkaMessage } from 'kafkajs';
-import { type KafkaClient, type KafkaConnection, kafkaClient } from '../kafka/client.ts';
+import { consumerSettings, type KafkaClient, type KafkaConnection, kafkaClient } from '../kafka/client.ts';
 import { limits, timings } from '../kafka/limits.ts';
 import { backoffMs, messageOf, within } from '../kafka/link.ts';
 import type { InputReader, InputRecord, Inputs } from './inputs.ts';
@@ -66,19 +66,7 @@ export class KafkaInputs implements Inputs {
     const client = kafkaClient(connection);
     try {
       const topics = await this.#presentTopics(client);
-      const consumer = client.kafka.consumer({
-        groupId,
-        sessionTimeout: sessionTimeoutMs,
-        rebalanceTimeout: sessionTimeoutMs,
-        heartbeatInterval: Math.min(timings.heartbeatMs, sessionTimeoutMs / 3),
-        maxWaitTimeInMs: timings.fetchWaitMs,
-        minBytes: 1,
-        maxBytes: limits.fetchBytes,
-        maxBytesPerPartition: limits.fetchPartitionBytes,
-        allowAutoTopicCreation: false,
-        metadataMaxAge: timings.metadataMs,
-        retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000, restartOnFailure: async () => false },
-      });
+      const consumer = client.kafka.consumer(consumerSettings(groupId, sessionTimeoutMs));
       const generation = new AbortController();
       const session: Session = { client, consumer, topics, generation, lastSign: performance.now() };
       const ended = this.#end(session);

@@ -59,7 +59,10 @@ describe('a message of a commit', () => {
 
   it('sends the slots that a commit writes once, and others with the message', () => {
     const gone = { visitor: 'u:c', profile: null, slots: null, wakeAt: null, historicDue: null };
-    const commit = { ...commitAfter(meta, { visitors: [write('u:a', 'A'), gone, write('u:b', 'B')] }), changed: true as const };
+    const commit = {
+      ...commitAfter(meta, { visitors: [write('u:a', 'A'), gone, write('u:b', 'B')] }),
+      changed: true as const,
+    };
     const argumentsOf = (message: CommitMessage) =>
       commitArguments({ ...commit, message }, keysOf('usher', 1)[0]!, redis).args;
     const times = (args: readonly unknown[], text: string) => args.join('\0').split(text).length - 1;
