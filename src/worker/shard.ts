@@ -158,6 +158,8 @@ class ShardLoop {
   /** What the tail of the log must bring before the state is whole; null: it is. */
   readonly #restored: RestoredShard | null;
   #takenAt = 0;
+  /** Before the numbers of this owner's commits, so that no other commit ever has the id of one of them. */
+  readonly #commitPrefix: string;
   readonly #size: CommitSize;
   /**
    * No stored timer is due before this. Only this owner writes, so its own commits keep it true without asking; that timers are moved and
@@ -216,6 +218,7 @@ class ShardLoop {
     this.#services = services;
     this.#meta = meta;
     this.#writers = writers;
+    this.#commitPrefix = services.machine.randomId();
     this.#size = new CommitSize(2 * services.limits.cachedVisitors);
     this.#work = new ShardWork({
       meta,
@@ -389,7 +392,7 @@ class ShardLoop {
       copied: this.#copiedTo,
       commits: this.#meta.commits + 1,
       rebuilding: this.#restored !== null && this.#work.position < this.#restored.until,
-      commit: machine.randomId(),
+      commit: `${this.#commitPrefix}-${this.#meta.commits + 1}`,
     };
     const commit: Commit = {
       meta,
