@@ -124,11 +124,12 @@ export async function connect(cluster: Cluster, port: number): Promise<Connectio
   const post = poster(port, '/graphql', 64, readFileSync(join(cluster.folder, 'data', 'dev-key'), 'utf8').trim());
   // Numbered, as the peer's events are, and as the SDK's.
   const sequences = new Map<number, number>();
+  const run = randomUUID();
   const track = async (due: readonly LoopEvent[]) => {
     const events = due.map(({ visitor, id, n }) => ({
       type: 'product_viewed',
       id,
-      source: `load${visitor}`,
+      source: `${run}-${visitor}`,
       sequence: nextOf(sequences, visitor),
       properties: { productId: `p_${n}` },
       visitor: { visitorId: `dev:v${visitor}` },

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventLog } from '../src/log/eventLog.ts';
 import { openKafkaLog } from '../src/log/kafkaLog.ts';
 import { shardOf } from '../src/model/shard.ts';
@@ -8,9 +9,9 @@ import { type Cluster, clusterSettings, startRole } from './cluster.ts';
 import { poster } from './measure.ts';
 import { sendVisits, visitorsOfVisits } from './visits.ts';
 
-const { shards } = clusterSettings;
+const { shards: ofLoop } = clusterSettings;
 
-export function openLog(cluster: Cluster, namespace: string): Promise<EventLog> {
+export function openLog(cluster: Cluster, namespace: string, shards: number = ofLoop): Promise<EventLog> {
   return openKafkaLog({
     connection: { brokers: [cluster.kafka.address], clientId: 'bench' },
     topic: `${namespace}.g1.events`,
@@ -21,7 +22,7 @@ export function openLog(cluster: Cluster, namespace: string): Promise<EventLog> 
   });
 }
 
-export function openState(cluster: Cluster, namespace: string): Promise<RedisConnection> {
+export function openState(cluster: Cluster, namespace: string, shards: number = ofLoop): Promise<RedisConnection> {
   return openRedis({ url: cluster.redis.url, namespace, shards, visitorRetentionMs: 90 * 86_400_000 });
 }
 
@@ -49,8 +50,9 @@ export async function clusterState(cluster: Cluster): Promise<ClusterStateResult
     const port = Number((await gateway.saying(/127\.0\.0\.1:(\d+)\/graphql/))[1]);
     const key = readFileSync(join(cluster.folder, 'data', 'dev-key'), 'utf8').trim();
     await sendVisits(poster(port, '/graphql', 1, key));
+    await untilPacked(state);
     const usage = async (of: 'profiles' | 'slots') => {
-      const names = visitorsOfVisits.map((visitor) => state.keys[shardOf(visitor, shards)]![of] + visitor);
+      const names = visitorsOfVisits.map((visitor) => state.keys[shardOf(visitor, ofLoop)]![of] + visitor);
       const sizes = await Promise.all(names.map((name) => state.client.memory('USAGE', name)));
       return sizes.reduce<number>((sum, size) => sum + Number(size), 0) / sizes.length;
     };
@@ -58,6 +60,16 @@ export async function clusterState(cluster: Cluster): Promise<ClusterStateResult
   } finally {
     await Promise.all([gateway.stop(), worker.stop(), state.close()]);
   }
+}
+
+/** Visitors of a quiet shop are packed with the next snapshot. */
+async function untilPacked({ client, keys }: RedisConnection): Promise<void> {
+  for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 100) {
+    const changed = await Promise.all(keys.map((of) => client.zcard(of.changed)));
+    if (changed.every((count) => count === 0)) return;
+    await sleep(100);
+  }
+  throw new Error('the snapshot lacked visitors for a minute');
 }
 
 export function printClusterState({ profileBytes, slotsBytes }: ClusterStateResult): void {

@@ -1,35 +1,50 @@
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { clusterBench } from './clusterBench.ts';
+import { clusterBench, clusterParts } from './clusterBench.ts';
 import { conditions, printConditions } from './conditions.ts';
 import { ingest, printIngest } from './ingest.ts';
 import { loop, printLoop } from './loop.ts';
 import { printSlots, slots } from './slots.ts';
 
-/** `npm run bench [-- --quick]`: every figure of docs/performance.md. Results are kept in bench/results, one file a version. */
+/**
+ * `npm run bench [-- --quick] [-- PART ...]`: every figure of docs/performance.md, or some. Results are kept in bench/results, one file a
+ * version; a part that was not run keeps what it had.
+ */
+const parts = {
+  loop: async (quick: boolean) => shown(await loop(500, quick ? 5 : 20, quick ? 1 : 3), printLoop),
+  ingest: async (quick: boolean) => shown(await ingest(quick ? 3 : 6, quick ? 1 : 3), printIngest),
+  slots: async (quick: boolean) => shown(await slots(quick ? 3 : 6, quick ? 1 : 3), printSlots),
+  conditions: async () => shown(conditions(), printConditions),
+};
+const names = [...Object.keys(parts), ...clusterParts];
+const quick = process.argv.includes('--quick');
+const asked = process.argv.slice(2).filter((argument) => argument !== '--quick');
+const unknown = asked.find((name) => !names.includes(name));
+if (unknown !== undefined) {
+  console.error(`expected parts of ${names.join(', ')}, came ${unknown}`);
+  process.exit(1);
+}
+const isAsked = (name: string) => asked.length === 0 || asked.includes(name);
+
 if (spawnSync('taskset', ['-cp', '1', String(process.pid)]).status !== 0) {
   console.log('one core for server and load: figures are lower than with two');
 }
-const quick = process.argv.includes('--quick');
 console.log(`${cpus().length} × ${cpus()[0]?.model}, Node ${process.version}${quick ? ', quick' : ''}`);
 
-const loopResult = await loop(500, quick ? 5 : 20, quick ? 1 : 3);
-printLoop(loopResult);
-const ingestResult = await ingest(quick ? 3 : 6, quick ? 1 : 3);
-printIngest(ingestResult);
-const slotsResult = await slots(quick ? 3 : 6, quick ? 1 : 3);
-printSlots(slotsResult);
-const conditionsResult = conditions();
-printConditions(conditionsResult);
-const clusterResult = await clusterBench(quick);
+const results: Record<string, unknown> = { node: process.version, cpu: cpus()[0]?.model };
+for (const [name, run] of Object.entries(parts)) if (isAsked(name)) results[name] = await run(quick);
+Object.assign(results, await clusterBench(quick, isAsked));
 
 if (!quick) {
   const file = join(import.meta.dirname, 'results', `${process.env['npm_package_version'] ?? 'unversioned'}.json`);
-  writeFileSync(
-    file,
-    `${JSON.stringify({ node: process.version, cpu: cpus()[0]?.model, loop: loopResult, ingest: ingestResult, slots: slotsResult, conditions: conditionsResult, cluster: clusterResult }, null, 2)}\n`,
-  );
+  const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as object) : {};
+  writeFileSync(file, `${JSON.stringify({ ...before, ...results }, null, 2)}\n`);
   console.log(`kept in ${file}`);
+}
+
+function shown<Result>(result: Result, print: (result: Result) => void): Result {
+  print(result);
+  return result;
 }
