@@ -1,4 +1,5 @@
 import { UsherError } from '../errors.ts';
+import { withAdmin } from './admin.ts';
 import type { KafkaClient } from './client.ts';
 import { messageOf } from './link.ts';
 
@@ -11,10 +12,8 @@ export async function committedOffsets(
   groupId: string,
   topic: string,
 ): Promise<ReadonlyMap<number, number>> {
-  const admin = client.kafka.admin();
   try {
-    await admin.connect();
-    const found = await admin.fetchOffsets({ groupId, topics: [topic] });
+    const found = await withAdmin(client, (admin) => admin.fetchOffsets({ groupId, topics: [topic] }));
     const partitions = found.flatMap(({ partitions }) => partitions);
     return new Map(
       partitions
@@ -25,8 +24,5 @@ export async function committedOffsets(
     throw new UsherError('LOG_UNAVAILABLE', `the offsets of group ${groupId} could not be read: ${messageOf(error)}`, {
       cause: error,
     });
-  } finally {
-    await admin.disconnect().catch(() => {});
-    client.cut();
   }
 }

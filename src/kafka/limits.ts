@@ -4,6 +4,8 @@ export const timings = {
   /** A broker that has not answered a request by then is given up, with its connection. */
   requestMs: 10_000,
   metadataMs: 300_000,
+  /** What is asked of the cluster beside its records, making a topic included. */
+  adminMs: 15_000,
   keepAliveMs: 30_000,
   /** Between two attempts to reach the cluster, or to join the group: doubles from the first to the most, with jitter. */
   backoffFirstMs: 100,

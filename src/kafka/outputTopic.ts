@@ -1,5 +1,6 @@
 import type { Admin } from 'kafkajs';
 import { UsherError } from '../errors.ts';
+import { withAdmin } from './admin.ts';
 import type { KafkaClient } from './client.ts';
 import { messageOf } from './link.ts';
 import { onceHosted } from './topic.ts';
@@ -19,13 +20,13 @@ export interface OutputTopicOptions {
  */
 export async function ensureOutputTopic(client: KafkaClient, options: OutputTopicOptions): Promise<number> {
   const { topic } = options;
-  const admin = client.kafka.admin();
   try {
-    await admin.connect();
-    const { topics } = await onceHosted(async () => {
-      if (!(await admin.listTopics()).includes(topic)) await create(admin, options);
-      return admin.fetchTopicMetadata({ topics: [topic] });
-    });
+    const { topics } = await withAdmin(client, (admin) =>
+      onceHosted(async () => {
+        if (!(await admin.listTopics()).includes(topic)) await create(admin, options);
+        return admin.fetchTopicMetadata({ topics: [topic] });
+      }),
+    );
     const partitions = topics[0]?.partitions.length ?? 0;
     if (partitions === 0) throw new Error('it has no partitions');
     return partitions;
@@ -33,9 +34,6 @@ export async function ensureOutputTopic(client: KafkaClient, options: OutputTopi
     throw new UsherError('OUTPUT_UNAVAILABLE', `topic ${topic} could not be made or read: ${messageOf(error)}`, {
       cause: error,
     });
-  } finally {
-    await admin.disconnect().catch(() => {});
-    client.cut();
   }
 }
 

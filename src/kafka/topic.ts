@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs, { type Admin } from 'kafkajs';
 import { UsherError } from '../errors.ts';
+import { withAdmin } from './admin.ts';
 import type { KafkaClient } from './client.ts';
 import { timings } from './limits.ts';
 import { messageOf } from './link.ts';
@@ -36,23 +37,20 @@ export async function ensureTopic(client: KafkaClient, options: TopicOptions): P
       `minInsyncReplicas is ${minInsyncReplicas}, more than the ${replication} copies`,
     );
   }
-  const admin = client.kafka.admin();
   try {
-    await admin.connect();
-    const copies = await onceHosted(async () => {
-      await create(admin, options);
-      await checkSettings(admin, options);
-      return checkPartitions(admin, options);
-    });
+    const copies = await withAdmin(client, (admin) =>
+      onceHosted(async () => {
+        await create(admin, options);
+        await checkSettings(admin, options);
+        return checkPartitions(admin, options);
+      }),
+    );
     if (copies < replication) throw unsuitable(topic, 'replication', copies, `at least ${replication}`);
   } catch (error) {
     if (error instanceof UsherError) throw error;
     throw new UsherError('LOG_UNAVAILABLE', `topic ${topic} could not be made or read: ${messageOf(error)}`, {
       cause: error,
     });
-  } finally {
-    await admin.disconnect().catch(() => {});
-    client.cut();
   }
 }
 
