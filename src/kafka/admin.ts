@@ -16,6 +16,6 @@ export async function withAdmin<Answer>(client: KafkaClient, work: (admin: Admin
     });
   } finally {
     admin.disconnect().catch(() => {});
-    client.cut();
+    client.close();
   }
 }

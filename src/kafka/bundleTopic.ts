@@ -75,6 +75,6 @@ export class BundleTopic {
   async close(): Promise<void> {
     await this.#appends.idle();
     await this.#link.close();
-    this.#client.cut();
+    this.#client.close();
   }
 }

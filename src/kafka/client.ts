@@ -1,4 +1,4 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import kafkajs, {
   type ConsumerConfig,
@@ -34,6 +34,11 @@ export interface KafkaClient {
   cluster(): KafkaCluster;
   /** Cuts connections, so that what waits on them fails now: all, or those to one broker. */
   cut(broker?: { readonly host: string; readonly port: number }): void;
+  /**
+   * Cuts all connections and lets none come again. A consumer of kafkajs that is told to disconnect while it joins a group goes on joining:
+   * it would connect again, send its heartbeats, and hold shards that nobody serves.
+   */
+  close(): void;
 }
 
 /** kafkajs tries each connection this often before it tells us; we have our own back-off, and a deadline above. */
@@ -46,6 +51,14 @@ export function kafkaClient(connection: KafkaConnection): KafkaClient {
   guardTimers();
   registerCodecs();
   const sockets = new Map<Socket, string>();
+  let isClosed = false;
+  const cut = (broker?: { readonly host: string; readonly port: number }) => {
+    const only = broker === undefined ? null : `${broker.host}:${broker.port}`;
+    for (const [socket, address] of sockets) {
+      // With an error: kafkajs does not listen to 'close', and would wait for answers that cannot come.
+      if (only === null || address === only) socket.destroy(new Error(gaveUp));
+    }
+  };
   const options = {
     brokers: [...connection.brokers],
     clientId: connection.clientId,
@@ -56,7 +69,7 @@ export function kafkaClient(connection: KafkaConnection): KafkaClient {
     retry,
     logLevel: logLevel.WARN,
     logCreator: () => logTo(connection),
-    socketFactory: socketFactory(connection, sockets),
+    socketFactory: socketFactory(connection, sockets, () => isClosed),
     ...(connection.ssl === undefined ? {} : { ssl: connection.ssl }),
     ...(connection.sasl === undefined ? {} : { sasl: connection.sasl }),
   };
@@ -70,12 +83,10 @@ export function kafkaClient(connection: KafkaConnection): KafkaClient {
         allowAutoTopicCreation: false,
         isolationLevel: 0,
       }),
-    cut(broker) {
-      const only = broker === undefined ? null : `${broker.host}:${broker.port}`;
-      for (const [socket, address] of sockets) {
-        // With an error: kafkajs does not listen to 'close', and would wait for answers that cannot come.
-        if (only === null || address === only) socket.destroy(new Error(gaveUp));
-      }
+    cut,
+    close() {
+      isClosed = true;
+      cut();
     },
   };
 }
@@ -97,8 +108,14 @@ export function consumerSettings(groupId: string, sessionTimeoutMs: number): Con
   };
 }
 
-function socketFactory(connection: KafkaConnection, sockets: Map<Socket, string>): ISocketFactory {
+function socketFactory(
+  connection: KafkaConnection,
+  sockets: Map<Socket, string>,
+  isClosed: () => boolean,
+): ISocketFactory {
   return ({ host, port, onConnect }) => {
+    // With an error that comes once kafkajs listens for it.
+    if (isClosed()) return new Socket().destroy(new Error(gaveUp));
     const target = connection.reach?.({ host, port }) ?? { host, port };
     const { ssl } = connection;
     const socket =

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload } from 'kafkajs';
 import { stickyAssignor } from './assignor.ts';
 import { consumerSettings, type KafkaClient } from './client.ts';
@@ -33,6 +33,8 @@ interface Session {
   lastSign: number;
   /** The name Kafka gave it; another one after it had been taken for dead. */
   memberId: string;
+  /** Kafka has taken it into the group. */
+  readonly joined: PromiseWithResolvers<void>;
   ended: boolean;
 }
 
@@ -50,6 +52,7 @@ export class Member implements FeedHost {
   readonly #committed = new Map<number, number>();
   #session: Session | null = null;
   #failures = 0;
+  #leaving = false;
   /** When the newest heartbeat that succeeded had been sent, and who waits for one, ms since the epoch (kafkajs's clock). */
   #heartbeatSentAt = 0;
   /** When Kafka last took this for a member, by a heartbeat or a join. */
@@ -66,8 +69,15 @@ export class Member implements FeedHost {
   async leave(): Promise<void> {
     if (this.#left.signal.aborted) return this.#running;
     const folded = new Map(this.#folded);
+    this.#leaving = true;
     this.#revokeAll();
     await within(timings.leaveMs / 2, () => this.#commit(folded)).catch(() => {});
+    // Who leaves while it joins is a member all the same, for the others until its session times out: first it must have joined.
+    await within(timings.leaveMs / 2, async () => {
+      await this.#session?.joined.promise;
+      // kafkajs notes only then that it has, and would leave nothing.
+      await nextTurn();
+    }).catch(() => {});
     this.#left.abort();
     await this.#running;
   }
@@ -94,7 +104,14 @@ export class Member implements FeedHost {
         stickyAssignor(topic, shards, () => ({ holds: [...this.#feeds.keys()], confirmedAt: this.#confirmedAt })),
       ],
     });
-    const session: Session = { client, consumer, lastSign: performance.now(), memberId: '', ended: false };
+    const session: Session = {
+      client,
+      consumer,
+      lastSign: performance.now(),
+      memberId: '',
+      joined: Promise.withResolvers(),
+      ended: false,
+    };
     const ended = this.#end(session);
     this.#session = session;
     const keeping = this.#keep(session);
@@ -109,7 +126,7 @@ export class Member implements FeedHost {
       clearInterval(keeping.commits);
       clearInterval(keeping.checks);
       await within(timings.leaveMs, () => consumer.disconnect()).catch(() => {});
-      client.cut();
+      client.close();
     }
   }
 
@@ -145,7 +162,8 @@ export class Member implements FeedHost {
       // kafkajs calls listeners at once, before it fetches: what is paused here is not fetched from a wrong offset.
       consumer.on(GROUP_JOIN, ({ payload }) => {
         session.lastSign = performance.now();
-        if (session.ended) return;
+        session.joined.resolve();
+        if (session.ended || this.#leaving) return;
         this.#joined(session, payload.memberId, payload.memberAssignment[this.#options.topic] ?? []);
       });
       let heartbeatSentAt = 0;

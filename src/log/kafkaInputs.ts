@@ -78,7 +78,7 @@ export class KafkaInputs implements Inputs {
         await within(timings.leaveMs, () => consumer.disconnect()).catch(() => {});
       }
     } finally {
-      client.cut();
+      client.close();
     }
   }
 

@@ -134,7 +134,7 @@ class KafkaLog implements EventLog {
     await this.#appends.idle();
     await this.#member?.leave();
     await this.#link.close();
-    this.#client.cut();
+    this.#client.close();
   }
 }
 

@@ -95,7 +95,7 @@ class KafkaOutputs implements Outputs {
     await Promise.allSettled(this.#writing);
     const topics = await Promise.allSettled(this.#topics.values());
     await Promise.all(topics.map(async (topic) => topic.status === 'fulfilled' && topic.value.link.close()));
-    this.#client.cut();
+    this.#client.close();
   }
 }
 

@@ -107,6 +107,6 @@ class KafkaSnapshots implements Snapshots {
 
   async close(): Promise<void> {
     await this.#link.close();
-    this.#client.cut();
+    this.#client.close();
   }
 }

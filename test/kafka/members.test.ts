@@ -51,6 +51,25 @@ describe.skipIf(reason !== null)(reason === null ? 'members' : `skipped: ${reaso
     await Promise.all([first.log.close(), second.log.close()]);
   });
 
+  it('are gone at once when they leave while they join, and hold nothing', async () => {
+    const options = kafkaLogOptions(address, { shards: 4, sessionTimeoutMs: 30_000 });
+    const first = await joinLog(options);
+    await until('the first has all shards', () => first.feeds.size === 4);
+    const group = () => asAdmin(address, async (admin) => (await admin.describeGroups([options.groupId!])).groups[0]!);
+    for (let turn = 0; turn < 3; turn++) {
+      const passing = await joinLog(options);
+      // The first hears of it by its next heartbeat only; until then Kafka lets the other wait.
+      await until('it is let wait', async () => (await group()).state === 'PreparingRebalance');
+      await passing.membership.leave();
+      expect(passing.feeds.size).toBe(0);
+      await passing.log.close();
+      // Far sooner than the session of one that was not taken out would end.
+      await until('the first has all shards again', () => first.feeds.size === 4, 10);
+      expect((await group()).members).toHaveLength(1);
+    }
+    await first.log.close();
+  });
+
   it('hear by a heartbeat that began later that a shard is still theirs', async () => {
     const joined = await joinLog(kafkaLogOptions(address));
     const feed = await feedOf(joined, 0);
