@@ -161,11 +161,6 @@ class ShardLoop {
   /** Before the numbers of this owner's commits, so that no other commit ever has the id of one of them. */
   readonly #commitPrefix: string;
   readonly #size: CommitSize;
-  /**
-   * No stored timer is due before this. Only this owner writes, so its own commits keep it true without asking; that timers are moved and
-   * removed makes it too early at most, which is found out when it comes.
-   */
-  #noTimerBefore = Number.NEGATIVE_INFINITY;
   #tickNotBefore = 0;
 
   /** `last`: the newest meta that this process knows of the shard. */
@@ -235,15 +230,16 @@ class ShardLoop {
     if (this.#writers?.isFenced === true) throw new Fenced('another owner takes the outputs from the state');
     const batch = { records: limits.batchRecords, bytes: limits.batchBytes };
     let records = await this.#feed.take(batch, 0);
+    let wakeAt: number | null = null;
     if (records.length === 0) {
-      const tickAt = Math.max(await this.#nextTimer(), this.#tickNotBefore);
+      wakeAt = await this.#services.store.nextWakeup(this.#feed.shard);
+      const tickAt = wakeAt === null ? Number.POSITIVE_INFINITY : Math.max(wakeAt, this.#tickNotBefore);
       const waitMs = Math.max(0, Math.min(idleWaitMs, Math.ceil(tickAt - machine.now())));
       records = await this.#feed.take(batch, waitMs);
     }
     if (this.#feed.signal.aborted) return;
     if (records.length === 0) {
-      const dueAt = await this.#nextTimer();
-      if (machine.now() >= Math.max(dueAt, this.#tickNotBefore)) return this.#tick(dueAt);
+      if (wakeAt !== null && machine.now() >= Math.max(wakeAt, this.#tickNotBefore)) return this.#tick(wakeAt);
       // What was acknowledged since the last commit need not be copied again.
       if (this.#copiedTo > this.#meta.copied) return this.#commit();
       return this.#checkState();
@@ -296,15 +292,6 @@ class ShardLoop {
 
   get #copiedTo(): number {
     return this.#writers?.copiedTo(this.#work.position) ?? this.#work.position;
-  }
-
-  /** When the next stored timer may be due; one that is due by now stands in the store. Infinity: there is none. */
-  async #nextTimer(): Promise<number> {
-    const { store, machine } = this.#services;
-    if (this.#noTimerBefore <= machine.now()) {
-      this.#noTimerBefore = (await store.nextWakeup(this.#feed.shard)) ?? Number.POSITIVE_INFINITY;
-    }
-    return this.#noTimerBefore;
   }
 
   /**
@@ -365,7 +352,7 @@ class ShardLoop {
     if (first?.kind === 'activate') await bundles.load(first.playbook, first.catalog);
     const upTo = reads.reduce((most, read) => Math.max(most, read.log.stamp), this.#meta.appendTime);
     const query = { by: 'wall', upTo, after: null, limit: limits.timers } as const;
-    const wall = upTo < this.#noTimerBefore ? [] : await store.wakeups(shard, query);
+    const wall = await store.wakeups(shard, query);
     await this.#load(wall.map((wakeup) => wakeup.visitor));
     for (const { visitor } of wall) this.#size.touch(visitor, 0);
     this.#work.setWakeups(wall, horizonOf(wall, limits.timers), upTo);
@@ -382,9 +369,8 @@ class ShardLoop {
     const changes = this.#work.takeChanges();
     const foldedAt = machine.now();
     const visitors = [...changes.visitors].map(([visitor, state]) => writeOf(visitor, state));
-    for (const { visitor, profile, slots, wakeAt } of visitors) {
+    for (const { visitor, profile, slots } of visitors) {
       this.#size.stored(visitor, (profile?.length ?? 0) + (slots?.length ?? 0));
-      if (wakeAt !== null && wakeAt < this.#noTimerBefore) this.#noTimerBefore = wakeAt;
     }
     const meta: ShardMeta = {
       ...this.#meta,

@@ -59,35 +59,6 @@ describe('worker', () => {
     expect(after?.session).toBeNull();
   });
 
-  it('asks the state for timers when one may be due, and not with each event', async () => {
-    await using usher = await openHarness();
-    const asked = { nextWakeup: 0, wakeups: 0 };
-    await usher.startWorker((store) => ({
-      ...bound(store),
-      nextWakeup: (shard) => {
-        asked.nextWakeup++;
-        return store.nextWakeup(shard);
-      },
-      wakeups: (shard, query) => {
-        asked.wakeups++;
-        return store.wakeups(shard, query);
-      },
-    }));
-    await usher.activate();
-    await usher.view('ann', 'p_000');
-    await until(async () => (await usher.visitor('ann'))?.counts.folded === 1);
-    const before = { ...asked };
-    for (let n = 1; n <= 20; n++) {
-      await usher.view('ann', `p_${n}`);
-      await until(async () => (await usher.visitor('ann'))?.counts.folded === n + 1);
-    }
-    expect(asked).toEqual(before);
-    // The end of what is shown, then of the session.
-    usher.clock.now += 24 * 3_600_000;
-    await until(async () => (await usher.visitor('ann'))?.timers.length === 0);
-    expect(asked.nextWakeup).toBeGreaterThan(before.nextWakeup);
-  });
-
   it('sends the same commit again when the reply was lost, and it counts once', async () => {
     await using usher = await openHarness();
     await usher.activate();
