@@ -26,7 +26,7 @@ export async function clusterBench(quick: boolean, isAsked: (part: string) => bo
   }
   const { shards, sessionTimeoutMs } = clusterSettings;
   console.log(
-    `cluster: Kafka 4.3.1 (one broker, acks=-1) and Redis (appendfsync everysec) on loopback, ${shards} shards but for the drain, session timeout ${sessionTimeoutMs} ms`,
+    `cluster: Kafka 4.3.1 (one broker, acks=-1) and Redis (appendfsync everysec) on loopback, ${shards} shards, session timeout ${sessionTimeoutMs} ms`,
   );
   const cluster = await startCluster();
   try {

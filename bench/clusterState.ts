@@ -9,9 +9,9 @@ import { type Cluster, clusterSettings, startRole } from './cluster.ts';
 import { poster } from './measure.ts';
 import { sendVisits, visitorsOfVisits } from './visits.ts';
 
-const { shards: ofLoop } = clusterSettings;
+const { shards } = clusterSettings;
 
-export function openLog(cluster: Cluster, namespace: string, shards: number = ofLoop): Promise<EventLog> {
+export function openLog(cluster: Cluster, namespace: string): Promise<EventLog> {
   return openKafkaLog({
     connection: { brokers: [cluster.kafka.address], clientId: 'bench' },
     topic: `${namespace}.g1.events`,
@@ -22,7 +22,7 @@ export function openLog(cluster: Cluster, namespace: string, shards: number = of
   });
 }
 
-export function openState(cluster: Cluster, namespace: string, shards: number = ofLoop): Promise<RedisConnection> {
+export function openState(cluster: Cluster, namespace: string): Promise<RedisConnection> {
   return openRedis({ url: cluster.redis.url, namespace, shards, visitorRetentionMs: 90 * 86_400_000 });
 }
 
@@ -52,7 +52,7 @@ export async function clusterState(cluster: Cluster): Promise<ClusterStateResult
     await sendVisits(poster(port, '/graphql', 1, key));
     await untilPacked(state);
     const usage = async (of: 'profiles' | 'slots') => {
-      const names = visitorsOfVisits.map((visitor) => state.keys[shardOf(visitor, ofLoop)]![of] + visitor);
+      const names = visitorsOfVisits.map((visitor) => state.keys[shardOf(visitor, shards)]![of] + visitor);
       const sizes = await Promise.all(names.map((name) => state.client.memory('USAGE', name)));
       return sizes.reduce<number>((sum, size) => sum + Number(size), 0) / sizes.length;
     };

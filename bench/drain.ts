@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Cluster, cpuSeconds, startRole } from './cluster.ts';
+import { type Cluster, clusterSettings, cpuSeconds, startRole } from './cluster.ts';
 import { openLog, openState, positionsOf } from './clusterState.ts';
 import { median } from './measure.ts';
 import type { Peer } from './peer.ts';
@@ -26,8 +26,7 @@ interface Drained {
 }
 
 const visitors = 20_000;
-/** The default: a commit has at most 256 visitors, so the fewer a shard has, the more of its events one commit holds. */
-const shards = 64;
+const { shards } = clusterSettings;
 export const drainSettings = `${shards} shards; the peer: one thread, exactly_once_v2, commit.interval.ms=100, in-memory store with changelog`;
 
 export async function drain(cluster: Cluster, peer: Peer | null, events: number, rounds: number): Promise<DrainResult> {
@@ -69,10 +68,10 @@ function medians(runs: readonly Drained[]): Drained {
 
 /** The playbook first, so that each shard's log begins with it. */
 async function fill(cluster: Cluster, playbook: string, namespace: string, events: number): Promise<void> {
-  const worker = startRole(cluster, 'worker', 0, playbook, namespace, { shards: String(shards) });
+  const worker = startRole(cluster, 'worker', 0, playbook, namespace);
   await worker.saying(/runs after/);
   await worker.stop();
-  const log = await openLog(cluster, namespace, shards);
+  const log = await openLog(cluster, namespace);
   const batch: { shard: number; key: string; value: string }[] = [];
   const append = async () => {
     const failed = (await log.append(batch.splice(0))).find(({ ok }) => !ok);
@@ -94,10 +93,8 @@ export async function drainUsher(
 ): Promise<Drained> {
   // A log and a state of its own: what was folded before would be made anew from its snapshots.
   await fill(cluster, playbook, namespace, events);
-  const redis = await openState(cluster, namespace, shards);
-  const workers = cores.map((core) =>
-    startRole(cluster, 'worker', core, playbook, namespace, { ...settings, shards: String(shards) }),
-  );
+  const redis = await openState(cluster, namespace);
+  const workers = cores.map((core) => startRole(cluster, 'worker', core, playbook, namespace, settings));
   const folded = async () => (await positionsOf(redis)).reduce((sum, position) => sum + position, 0);
   const seconds = () => ({
     workers: workers.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0),
