@@ -24,7 +24,11 @@ else await work();
 async function serve(): Promise<void> {
   const log = await openKafkaLog({
     connection: { brokers: [broker], clientId: role },
-    ...{ topic, shards: partitions, replication: 1, minInsyncReplicas: 1, appendDeadlineMs: 10_000 },
+    topic,
+    shards: partitions,
+    replication: 1,
+    minInsyncReplicas: 1,
+    appendDeadlineMs: 10_000,
   });
   const subscribers = new Map<string, WebSocket>();
   const subscriber = new Redis(redisUrl);

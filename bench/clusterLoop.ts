@@ -120,7 +120,7 @@ async function onUsher(cluster: Cluster, perSecond: number, seconds: number): Pr
 const query =
   'mutation($input: TrackEventsInput!) { trackEvents(input: $input) { accepted outcomes { error { message } } } }';
 
-export async function connect(cluster: Cluster, port: number): Promise<Connection> {
+async function connect(cluster: Cluster, port: number): Promise<Connection> {
   const post = poster(port, '/graphql', 64, readFileSync(join(cluster.folder, 'data', 'dev-key'), 'utf8').trim());
   // Numbered, as the peer's events are, and as the SDK's.
   const sequences = new Map<number, number>();

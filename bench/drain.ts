@@ -83,7 +83,7 @@ async function fill(cluster: Cluster, playbook: string, namespace: string, event
 }
 
 /** From the first commit to the last: what starting takes is not counted, as it is not for the peer. */
-export async function drainUsher(
+async function drainUsher(
   cluster: Cluster,
   playbook: string,
   namespace: string,

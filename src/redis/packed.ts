@@ -2,8 +2,9 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
 /**
  * How a visitor's texts lie in Redis, where memory is what a visitor costs: DEFLATE with a dictionary of what most of them hold, behind a
- * byte that names this form. It takes longer than folding an event, so a visitor is packed when it comes to rest, not with each change. No text begins with such a byte, so one that stands as it is can be read beside them. The form may not change
- * as long as one of it is stored: another dictionary is another number.
+ * byte that names this form. It takes longer than folding an event, so a visitor is packed when it comes to rest, not with each change. No
+ * text begins with such a byte, so one that stands as it is can be read beside them. The form may not change as long as one of it is
+ * stored: another dictionary is another number.
  */
 const form = 1;
 const firstOfText = 0x20;

@@ -239,9 +239,9 @@ class RedisStore implements StateStore, SnapshotState {
     const { meta, changed, marker, profiles, slots } = this.#keys(shard);
     const { written, again, change } = note;
     const isPacked = written.length <= this.#redis.limits.packedVisitors;
-    const told = written.flatMap(({ visitor, change, stored }) => {
+    const told = written.flatMap(({ stored, ...one }) => {
       const texts = isPacked && stored !== null ? [pack(stored.profile), pack(stored.slots)] : ['', ''];
-      return [visitor, change, ...texts];
+      return [one.visitor, one.change, ...texts];
     });
     const keys = written.flatMap(({ visitor }) => [profiles + visitor, slots + visitor]);
     const args = [owner, note.marker ?? '', written.length, ...told, change, ...again];
