@@ -98,6 +98,8 @@ export interface Activity {
   readonly receivedAt: number | null;
   readonly rules: readonly string[];
   readonly slots: readonly string[];
+  /** Segments entered, `+ID`, and left, `-ID`. */
+  readonly segments: readonly string[];
   /** The reason of a failure. */
   readonly detail: string | null;
   readonly properties: { readonly [name: string]: Json } | null;
