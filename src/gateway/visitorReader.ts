@@ -22,10 +22,15 @@ export async function readVisitor({ store, log, bundles, slots }: Services, id: 
   const scope = new EventScope(active, visitor, visitor.now, null, visitor.now);
   return {
     id,
-    visitor: visitorView(visitor, active),
-    session: visitor.session === null ? null : sessionView(visitor, active),
+    visitor: visitorView(visitor, active, visitor.now),
+    session: visitor.session === null ? null : sessionView(visitor, active, visitor.now),
     cart: cartOf(scope.cart),
     traits: scope.traits,
+    segments: Object.entries(visitor.segments).map(([segment, since]) => ({
+      id: segment,
+      name: active.playbook.segments.get(segment)?.name ?? segment,
+      since,
+    })),
     counts: visitor.counts,
   };
 }

@@ -130,6 +130,8 @@ export interface Condition {
   readonly reads: readonly string[];
   /** Where a path holds another text than these, the condition is false. */
   readonly equalities: readonly Equality[];
+  /** Its conjuncts, all of which must hold; itself, where it has but one. */
+  readonly parts: readonly Condition[];
   evaluate(scope: Scope): boolean;
 }
 export interface Expression {

@@ -11,6 +11,7 @@ import { addPersonalizedSlots } from './personalizedSlots.ts';
 import { addPlaybook } from './playbook.ts';
 import { addRebuildShards } from './rebuildShards.ts';
 import { addRetryFailedEvents } from './retryFailedEvents.ts';
+import { addSegments } from './segments.ts';
 import { addSlotTypes } from './slotTypes.ts';
 import { addStartVisit } from './startVisit.ts';
 import { addStatus } from './status.ts';
@@ -41,6 +42,7 @@ export function buildSchema(playbook: Pick<Playbook, 'events'>): BuiltSchema {
   addVisitor(builder);
   addVisitors(builder);
   addFailedEvents(builder);
+  addSegments(builder);
   addStatus(builder);
   addPlaybook(builder);
   addContentUpdates(builder);
