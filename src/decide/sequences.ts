@@ -159,7 +159,7 @@ function namesOf(complete: Partial, elements: readonly SequenceElement[]): { rea
   for (const [name, at, ...values] of complete[4]) {
     const { captures } = elements.findLast((element) => element.as === name)!;
     const value: { [path: string]: Json } = { at };
-    captures.forEach((path, i) => putAt(value, path.split('.'), values[i] ?? null));
+    for (const [i, path] of captures.entries()) putAt(value, path.split('.'), values[i] ?? null);
     names[name] = value;
   }
   return names;

@@ -1,5 +1,6 @@
 import SchemaBuilder from '@pothos/core';
 import { GraphQLError, Kind, type ValueNode } from 'graphql';
+import type { Explanation, RuleExplanation } from '../../fold/explain.ts';
 import type { WhyShown } from '../../fold/why.ts';
 import type { FailedEvent } from '../../model/commit.ts';
 import type { RequestContext } from '../context.ts';
@@ -55,6 +56,8 @@ interface Types {
     VisitorCounts: VisitorAnswer['counts'];
     VisitorSegment: VisitorSegmentAnswer;
     Segment: SegmentAnswer;
+    Explanation: Explanation;
+    RuleExplanation: RuleExplanation;
     VisitorPage: VisitorPageAnswer;
     FailedEvent: FailedEvent;
     PlaybookInfo: {

@@ -6,6 +6,7 @@ import { createBuilder } from './builder.ts';
 import { addCommon } from './common.ts';
 import { addContentUpdates } from './contentUpdates.ts';
 import { addEventInput } from './eventInput.ts';
+import { addExplain } from './explain.ts';
 import { addFailedEvents } from './failedEvents.ts';
 import { addPersonalizedSlots } from './personalizedSlots.ts';
 import { addPlaybook } from './playbook.ts';
@@ -43,6 +44,7 @@ export function buildSchema(playbook: Pick<Playbook, 'events'>): BuiltSchema {
   addVisitors(builder);
   addFailedEvents(builder);
   addSegments(builder);
+  addExplain(builder);
   addStatus(builder);
   addPlaybook(builder);
   addContentUpdates(builder);
