@@ -3,14 +3,18 @@ import type { Declarations } from '../cel/compiler.ts';
 import { UsherError } from '../errors.ts';
 import { nearest } from '../model/nearest.ts';
 import { ConditionIndex } from './conditionIndex.ts';
-import { checkContent, compileContent, textsOf } from './contents.ts';
-import { type CheckedEvent, checkEvent, finishEvent, newAjv } from './events.ts';
+import { checkContent, compileContent, dataOf, textsOf } from './contents.ts';
+import { type CheckedContentType, checkContentTypes } from './contentTypes.ts';
+import { type CheckedEvent, checkEvent, finishEvent } from './events.ts';
 import { checkText } from './expressions.ts';
 import { factsOfAnything, factsOfEvent, type VisitorFacts } from './facts.ts';
+import { fitContent } from './fitContent.ts';
 import { mainFileKeys, type RawContent, type RawEvent, type RawFile, type RawSlot, readSections } from './format.ts';
+import { newAjv } from './jsonSchema.ts';
 import type {
   Catalog,
   ContentDefinition,
+  ContentType,
   EventType,
   Playbook,
   Product,
@@ -82,7 +86,8 @@ class PlaybookCompiler {
     const visitor = visitorFacts(traits);
     const eventTypes = this.#finishEvents(events, main.minorDigits);
     const slots = this.#section('slots');
-    const contents = this.#section('content');
+    const types = checkContentTypes(this.#section('types').values(), this.#report);
+    const contents = this.#fitContents(types);
     const shown = new Map<string, Declarations>();
     const filled = new Set<string>();
     const rules = this.#checkRules(places, visitor, main.minorDigits, slots, contents, (content, slot, declared) => {
@@ -91,11 +96,11 @@ class PlaybookCompiler {
     });
     const fallbacks = this.#checkSlots(slots, contents, filled);
     const definitions = this.#compileContents(contents, shown, fallbacks, visitor, main.minorDigits);
-    return assemble(version, main, eventTypes, traits, definitions, slots, rules);
+    return assemble(version, main, eventTypes, traits, types, definitions, slots, rules);
   }
 
   /** Every declaration of a section by id; a second one of the same id is an error that names both places. */
-  #section<K extends 'events' | 'traits' | 'content' | 'slots' | 'rules'>(
+  #section<K extends 'events' | 'traits' | 'types' | 'content' | 'slots' | 'rules'>(
     name: K,
   ): Map<string, NonNullable<RawFile[K]>[number]> {
     const found = new Map<string, NonNullable<RawFile[K]>[number]>();
@@ -212,6 +217,18 @@ class PlaybookCompiler {
     return rules;
   }
 
+  /** The contents, each with how it meets the type that is declared for it. */
+  #fitContents(types: ReadonlyMap<string, CheckedContentType>): Map<string, Named<RawContent>> {
+    const contents = this.#section('content');
+    for (const [id, { span, value, ...named }] of contents) {
+      const type = types.get(value.type.value);
+      if (type === undefined) continue;
+      const fitted = fitContent(dataOf(value), span, type, this.#report);
+      contents.set(id, { ...named, span, value: { ...value, fitted } });
+    }
+    return contents;
+  }
+
   /** Fallbacks are shown without an event, to anyone: there is nothing that their texts could name. */
   #checkSlots(
     slots: ReadonlyMap<string, Named<RawSlot>>,
@@ -307,6 +324,7 @@ function assemble(
   main: Main,
   events: ReadonlyMap<string, EventType>,
   traits: readonly CheckedTrait[],
+  types: ReadonlyMap<string, ContentType>,
   contents: ReadonlyMap<string, ContentDefinition>,
   slots: ReadonlyMap<string, Named<RawSlot>>,
   rules: ReadonlyMap<string, Rule>,
@@ -333,6 +351,7 @@ function assemble(
     ...main,
     events,
     traits: new Map(traits.map(({ trait }) => [trait.name, trait])),
+    types,
     contents,
     slots: definitions,
     rules,

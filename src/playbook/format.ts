@@ -1,4 +1,5 @@
 import type { JsonObject } from '../model/json.ts';
+import type { FittedContent } from './fitContent.ts';
 import type { Report } from './problem.ts';
 import {
   anyMap,
@@ -34,6 +35,7 @@ export const playbookLimits = {
   files: 200,
   events: 500,
   traits: 200,
+  types: 100,
   content: 2_000,
   slots: 200,
   rules: 2_000,
@@ -124,6 +126,8 @@ export interface RawContent {
   readonly type: Located<string>;
   /** The map, `type` included. */
   readonly tree: Tree;
+  /** null: the playbook does not declare its type, or that is not known yet. */
+  readonly fitted: FittedContent | null;
 }
 const typeShape = id('a content type: a name of a-z, 0-9 and _');
 const contentShape: Shape<RawContent> = {
@@ -144,9 +148,18 @@ const contentShape: Shape<RawContent> = {
       return undefined;
     }
     const type = typeShape.read(entry.value, report);
-    return type === undefined ? undefined : { type, tree };
+    return type === undefined ? undefined : { type, tree, fitted: null };
   },
 };
+
+const contentTypeShape = object('a type of content', {
+  name: optional(text(), 'What people call it.'),
+  properties: optional(
+    anyMap,
+    'JSON Schema (2020-12) of the data of its contents. Properties that it does not declare are refused.',
+  ),
+});
+export type RawContentType = ReturnType<typeof contentTypeShape.read> & {};
 
 const slotShape = object('a slot', {
   name: optional(text(), 'What people call it.'),
@@ -264,6 +277,10 @@ const sections = {
   traits: optional(
     mapOf('traits', traitShape, playbookLimits.traits),
     'Facts that Usher computes of each visitor; conditions read them as traits.ID.',
+  ),
+  types: optional(
+    mapOf('types of content', contentTypeShape, playbookLimits.types),
+    'What contents of a type hold; each becomes a type in GraphQL.',
   ),
   content: optional(mapOf('contents', contentShape, playbookLimits.content), 'What slots can show.'),
   slots: optional(mapOf('slots', slotShape, playbookLimits.slots), 'Named places on pages.'),
