@@ -72,7 +72,7 @@ slots:
   tile: { fallback: tile }
 rules:
   show_look: { name: Show the look, when: looked, if: event.times > 0, then: [{ show: { slot: hero, content: look, for: 1h } }] }
-  show_offer: { name: Show an offer, when: looked, priority: 7, then: [{ show: { slot: hero, content: offer } }, { show: { slot: rail, content: look, for: 2h } }] }
+  show_offer: { name: Show an offer, when: looked, priority: 7, then: [{ show: { slot: hero, content: offer, only: { page: [product, home] } } }, { show: { slot: rail, content: look, for: 2h } }] }
 `;
 
 let fast: Gateway;
