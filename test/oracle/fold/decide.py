@@ -2,10 +2,11 @@
 
 import math
 
+import aggregates
 from cel import CelError
 from facts import EMPTY_CART, MAX_LINES, MAX_QUANTITY, Scope, campaign_of, price_of, product_of, quantity_of
 from failure import EventFailure
-from plain import bounded, cut, is_number, merged, to_minor, JS_SPACE
+from plain import JS_SPACE, bounded, cut, is_number, merged, number_text, same, to_minor
 
 
 class Decision:
@@ -32,7 +33,7 @@ def decide(visitor, event, at, active):
             continue
         try:
             if trait.condition is None or trait.condition.holds(scope):
-                remember(visitor, trait, scope, playbook.digits)
+                remember(visitor, trait, scope, at, playbook.digits)
         except (CelError, ValueError):
             decision.errors += 1
     scope.forget_visitor()
@@ -76,30 +77,55 @@ def next_cart(cart, types, event, at, digits, catalog):
     return [id_ if lines else id_ + 1, lines, ordered_at]
 
 
-def remember(visitor, trait, scope, digits):
+def remember(visitor, trait, scope, at, digits):
     states = visitor.session["traits"] if trait.per_session else visitor.traits
     before = states.get(trait.name)
-    if trait.kind == "count":
-        after = (before or 0) + 1
-    elif trait.kind == "first" and before is not None:
+    group = None if trait.by is None else group_of(trait.by.value(scope))
+    if trait.by is not None and group is None or trait.kind == "first" and before is not None and not trait.is_structured:
         return
+    value = 1 if trait.of is None else trait.of.value(scope)
+    if trait.is_structured:
+        value = (kept if trait.kind in ("first", "last", "distinct") else number)(trait, value, digits)
+        after = before if value is None else aggregates.after_event(trait, before, value, group, at, visitor.now)
+    elif trait.kind == "recent":
+        after = before
+        for each in value if isinstance(value, list) else [value]:
+            if each is not None:
+                each = kept(trait, each, digits)
+                after = [each, *[other for other in after or [] if not same(other, each)]][: trait.limit]
+    elif trait.kind in ("last", "first"):
+        after = before if value is None else kept(trait, value, digits)
     else:
-        value = trait.of.value(scope)
-        if value is None or trait.kind == "sum" and not is_number(value):
+        value = number(trait, value, digits)
+        after = before if value is None else aggregates.with_value(trait.kind, before, value)
+        if isinstance(after, float) and not math.isfinite(after):
             return
-        value = to_minor(value, digits) if trait.money and is_number(value) else bounded(value)
-        if trait.kind == "sum":
-            after = (before or 0) + value
-            if not math.isfinite(after):
-                return
-        elif trait.kind == "recent":
-            after = [value, *[each for each in before or [] if each != value or type(each) is not type(value)]][: trait.limit]
-        else:
-            after = value
+    if after is None or after is before:
+        return
     if trait.per_session:
         visitor.session = merged(visitor.session, "traits", merged(states, trait.name, after))
     else:
         visitor.traits = merged(states, trait.name, after)
+
+
+def group_of(value):
+    """3.8: a group is named by text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if is_number(value):
+        return number_text(value)
+    return cut(value, 64) if isinstance(value, str) and value != "__proto__" else None
+
+
+def number(trait, value, digits):
+    """None: the event has no number there."""
+    if not is_number(value):
+        return None
+    return to_minor(value, digits) if trait.money else value
+
+
+def kept(trait, value, digits):
+    return to_minor(value, digits) if trait.money and is_number(value) else bounded(value)
 
 
 def run_rules(playbook, type_, decision):

@@ -2,6 +2,7 @@
 
 from urllib.parse import parse_qsl
 
+import aggregates
 from failure import EventFailure
 from plain import JS_SPACE, cut, is_whole, is_number, to_major, to_minor, utf16_length
 
@@ -47,7 +48,9 @@ class Scope(dict):
         return cart_view(self.visitor.traits.get("cart", EMPTY_CART), self.playbook.digits)
 
     def make_visitor(self):
-        return self.with_traits("visitor", {"id": self.visitor.id, "sessions": self.visitor.counts["sessions"]})
+        visitor, now = self.visitor, self["now"]
+        own = {"id": visitor.id, "sessions": visitor.counts["sessions"], "lastSeenAt": visitor.now, "idle": now - visitor.now}
+        return self.with_traits("visitor", own)
 
     def make_session(self):
         session = self.visitor.session or {"number": 0, "startedAt": None, "campaign": None}
@@ -64,7 +67,11 @@ class Scope(dict):
                 continue
             states = (visitor.session or {"traits": {}})["traits"] if trait.per_session else visitor.traits
             value = states.get(trait.name)
-            values[trait.path[1]] = trait.initial if value is None else major(value, digits) if trait.money else value
+            if trait.is_structured:
+                value = aggregates.read(trait, value, self["now"])
+            elif value is None:
+                value = trait.initial
+            values[trait.path[1]] = major(value, digits) if trait.money else value
         return values
 
     def at_path(self, path):
@@ -98,6 +105,8 @@ class CapturedScope:
 def major(value, digits):
     if isinstance(value, list):
         return [major(each, digits) for each in value]
+    if isinstance(value, dict):
+        return {name: major(each, digits) for name, each in value.items()}
     return to_major(value, digits) if is_number(value) else value
 
 

@@ -1,5 +1,6 @@
 """A playbook and a catalog from their bundles: the YAML of docs/playbook.md as plain data, with every expression compiled."""
 
+from aggregates import Window, signature
 from cel import Cel, duration_ms, instant_ms, is_single, unified
 from text import Text
 
@@ -65,33 +66,49 @@ def facts_of_event(events, visitor=None):
 
 
 class Trait:
-    KINDS = ("count", "sum", "last", "first", "recent", "cart")
+    KINDS = ("count", "sum", "min", "max", "average", "last", "first", "recent", "distinct", "rate", "score", "set", "cart")
+    NUMBERS = ("count", "sum", "distinct", "rate", "score")
+    SET = {"text": "string", "number": "number", "bool": "bool", "time": "timestamp"}
 
-    def __init__(self, name, raw, built_in, events):
+    def __init__(self, name, raw, built_in, events, digits):
         self.name = name
-        self.kind = next(kind for kind in self.KINDS if kind in raw)
+        self.kind = kind = next(kind for kind in self.KINDS if kind in raw)
         self.path = raw["path"].split(".") if built_in and "path" in raw else ["traits", name]
-        self.per_session = raw.get("over") == "session"
-        self.limit = raw.get("limit", 20)
-        self.condition = self.of = None
-        if self.kind == "cart":
+        over = raw.get("over", "all")
+        self.per_session = over == "session"
+        self.window = None if over in ("all", "session") else Window(duration_ms(over))
+        self.condition = self.of = self.by = None
+        self.is_structured = False
+        if kind == "cart":
             self.cart = raw["cart"]
             self.events = list(self.cart.values())
             self.money, self.type = False, CART
             return
-        types = as_list(raw[self.kind])
+        if kind == "set":
+            self.events, self.money, self.type = [], False, self.SET[raw["set"]]
+            self.initial = "" if self.type == "string" else None
+            return
+        types = as_list(raw[kind])
         self.events = None if "*" in types else types
         declared = facts_of_event([] if self.events is None else [events[type_] for type_ in types])
-        self.condition = Cel(raw["if"], declared) if "if" in raw else None
-        self.of = Cel(raw["of"], declared) if "of" in raw else None
-        self.money = self.of is not None and self.of.type == "money"
-        self.type = "number" if self.of is None else ("list", self.of.type) if self.kind == "recent" else self.of.type
-        if self.kind in ("count", "sum"):
-            self.initial = 0
-        elif self.kind == "recent":
-            self.initial = []
-        else:
-            self.initial = "" if self.type == "string" else None
+        self.condition, self.of, self.by = (Cel(raw[key], declared) if key in raw else None for key in ("if", "of", "by"))
+        of = "number" if self.of is None else self.of.type
+        if kind == "recent" and isinstance(of, tuple):
+            of = of[1]
+        self.money = of == "money" and kind not in self.NUMBERS[2:]
+        self.type = ("list", of) if kind == "recent" else "number" if kind in self.NUMBERS and kind != "sum" else of
+        self.initial = 0 if kind in self.NUMBERS else [] if kind == "recent" else "" if self.type == "string" else None
+        self.limit = raw.get("limit", {"recent": 20, "distinct": 64}[kind]) if kind in ("recent", "distinct") else 0
+        self.groups = raw.get("groups", 16) if self.by is not None else 0
+        self.half_life, self.per = (duration_ms(raw[key]) if key in raw else 0 for key in ("halfLife", "per"))
+        self.is_structured = bool(self.by or self.window) or kind in ("average", "distinct", "rate", "score")
+        written = [raw.get(key) for key in ("if", "of", "by")]
+        width = self.window and self.window.width
+        counts = (self.limit, self.groups, self.half_life, self.per)
+        where = "session" if self.per_session else "all"
+        self.signature = signature(kind, self.events, where, width, *written, *counts, self.money, digits)
+        if self.by is not None:
+            self.type, self.initial = ("map", self.type), {}
 
 
 class Show:
@@ -154,7 +171,7 @@ class Playbook:
         self.digits = DIGITS.get(main.get("currency", "USD"), 2)
         self.idle_ms = duration_ms((main.get("session") or {}).get("idle", "30m"))
         self.events = {type_: EventType(type_, raw, self.digits) for type_, (raw, _) in section("events").items()}
-        self.traits = [Trait(name, raw, path == BUILT_IN, self.events) for name, (raw, path) in section("traits").items()]
+        self.traits = [Trait(name, raw, path == BUILT_IN, self.events, self.digits) for name, (raw, path) in section("traits").items()]
         self.orders = {trait.cart["order"] for trait in self.traits if trait.kind == "cart"}
         contents = {id_: raw for id_, (raw, _) in section("content").items()}
         visitor = self.visitor_types()
@@ -170,7 +187,7 @@ class Playbook:
     def visitor_types(self):
         types = {
             "cart": CART,
-            "visitor": {"id": "string", "sessions": "number"},
+            "visitor": {"id": "string", "sessions": "number", "lastSeenAt": "timestamp", "idle": "duration"},
             "session": {"number": "number", "startedAt": "timestamp", "campaign": "string"},
             "traits": {},
         }
