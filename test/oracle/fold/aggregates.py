@@ -9,7 +9,7 @@ import json
 import math
 from base64 import urlsafe_b64encode
 
-from plain import same
+from plain import is_number, same
 
 STEPS = (1_000, 10_000, 60_000, 600_000, 3_600_000, 86_400_000)
 LEAST_SCORE = 1e-6
@@ -33,6 +33,14 @@ def signature(*parts):
 def body_of(trait, state):
     """What was kept under another declaration counts as none."""
     return state[1] if isinstance(state, list) and len(state) == 2 and state[0] == trait.signature else None
+
+
+def plain_of(trait, state):
+    """The same for a trait that keeps no more than its value: of another form it counts as none."""
+    if trait.kind in ("count", "sum", "min", "max"):
+        return state if is_number(state) else None
+    is_signed = isinstance(state, list) and len(state) == 2 and isinstance(state[0], str) and isinstance(state[1], list)
+    return None if is_signed or trait.kind == "recent" and not isinstance(state, list) else state
 
 
 # ── an event ────────────────────────────────────────────────────────────────
@@ -142,16 +150,16 @@ def leaving(trait, state, now):
     return [at for step in steps if (at := (step + window.steps) * window.step) > now]
 
 
-def score_reaches(trait, state, group, bound, now):
+def score_reaches(trait, state, group, bound):
     """The ms at which the score has decayed to the bound, the one before and the two after."""
     body = body_of(trait, state)
     if body is not None and group is not None:
         body = next((each for name, each in body if name == group), None)
-    value = 0 if body is None else decayed(body, now, trait.half_life)
+    value, since = (0, 0) if body is None else body
     if value < 0:
         value, bound = -value, -bound
     ratio = value / max(bound, LEAST_SCORE)
     if ratio <= 1:
         return []
-    at = math.ceil(now + trait.half_life * math.log2(ratio))
+    at = math.ceil(since + trait.half_life * math.log2(ratio))
     return [at - 1, at, at + 1, at + 2]

@@ -3,6 +3,7 @@
 import math
 
 import aggregates
+import running
 from cel import CelError
 from facts import EMPTY_CART, MAX_LINES, MAX_QUANTITY, Scope, campaign_of, price_of, product_of, quantity_of
 from failure import EventFailure
@@ -10,21 +11,28 @@ from plain import JS_SPACE, bounded, cut, is_number, merged, number_text, same, 
 
 
 class Decision:
-    def __init__(self):
-        self.scope, self.shown, self.fired, self.errors = None, [], 0, 0
+    """What a step asks for; `waits` are (rule, key, due or None), `shown` (rule, entry, show, facts, words or None)."""
+
+    def __init__(self, scope):
+        self.scope, self.errors, self.fired = scope, 0, 0
+        self.shown, self.emitted, self.waits = [], [], []
+        self.wait = self.next_change = None
+        self.entered, self.left = [], []
 
 
 def decide(visitor, event, at, active):
-    """Changes the visitor. EventFailure: the event cannot be folded; the caller undoes what was done."""
-    decision = Decision()
+    """Changes the visitor. EventFailure: the event cannot be folded; the caller undoes what was done. None: there is no playbook."""
     begin_session(visitor, campaign_of(event.get("context")))
     if active is None:
-        return decision
+        return None
     playbook, catalog = active
     type_ = event["type"]
-    scope = decision.scope = Scope(active, visitor, visitor.now, event, at)
+    scope = Scope(active, visitor, visitor.now, event, at)
+    decision = Decision(scope)
     if type_ in playbook.orders and type_ in playbook.events:
         scope["event"]
+    starts_none = is_before_order(visitor, event, at, playbook)
+    decision.waits, decision.errors = running.waits(visitor, event, at, playbook, scope, starts_none)
     for trait in playbook.traits_for.get(type_, ()):
         if trait.kind == "cart":
             cart = visitor.traits.get(trait.name, EMPTY_CART)
@@ -37,8 +45,53 @@ def decide(visitor, event, at, active):
         except (CelError, ValueError):
             decision.errors += 1
     scope.forget_visitor()
-    run_rules(playbook, type_, decision)
+    try_segments(visitor, decision, playbook)
+    triggered = []
+    for rule in playbook.rules_for.get(type_, ()):
+        if rule.kind == "event" or rule.kind == "spent" and running.is_spent(visitor, rule, scope["event"]):
+            triggered.append((rule, None, None))
+        elif rule.kind == "sequence":
+            names, errors = running.sequence_event(visitor, rule, type_, at, scope)
+            decision.errors += errors
+            if names is not None:
+                triggered.append((rule, names, None))
+    run_step(visitor, triggered, decision, active)
     return decision
+
+
+def decide_firing(visitor, now, active, timer, rule):
+    """The same for a firing; `rule`: the absence whose wait is over, if it is live."""
+    decision = Decision(Scope(active, visitor, now))
+    if timer.what == "rule":
+        decision.wait = running.take_wait(visitor, *timer.key)
+    try_segments(visitor, decision, active[0])
+    run_step(visitor, [] if rule is None else [(rule, None, rule.says)], decision, active)
+    return decision
+
+
+def is_before_order(visitor, event, at, playbook):
+    """10.2: such an add starts no absence."""
+    adds = [trait.name for trait in playbook.traits if trait.kind == "cart" and trait.cart["add"] == event["type"]]
+    ordered = [visitor.traits.get(name, EMPTY_CART)[2] for name in adds]
+    return any(when is not None and at <= when for when in ordered)
+
+
+def try_segments(visitor, decision, playbook):
+    decision.entered, decision.left, errors = playbook.segments.step(visitor, decision.scope)
+    decision.errors += errors
+
+
+def run_step(visitor, triggered, decision, active):
+    playbook, scope = active[0], decision.scope
+    for rule in playbook.segment_rules:
+        into = [id_ for id_ in rule.entered if id_ in decision.entered]
+        out_of = [id_ for id_ in rule.left if id_ in decision.left]
+        for id_ in [*into, *out_of][:1]:
+            word = "entered" if into else "left"
+            triggered.append((rule, None, cut(f'{word} the segment "{playbook.segments.names[id_]}"', 160)))
+    running.run_rules(visitor, sorted(triggered, key=lambda each: each[0].id), scope, decision)
+    scope.forget_visitor()
+    decision.next_change = playbook.segments.next_change(visitor, active, scope["now"])
 
 
 def begin_session(visitor, campaign):
@@ -79,7 +132,8 @@ def next_cart(cart, types, event, at, digits, catalog):
 
 def remember(visitor, trait, scope, at, digits):
     states = visitor.session["traits"] if trait.per_session else visitor.traits
-    before = states.get(trait.name)
+    stored = states.get(trait.name)
+    before = stored if trait.is_structured else aggregates.plain_of(trait, stored)
     group = None if trait.by is None else group_of(trait.by.value(scope))
     if trait.by is not None and group is None or trait.kind == "first" and before is not None and not trait.is_structured:
         return
@@ -100,7 +154,7 @@ def remember(visitor, trait, scope, at, digits):
         after = before if value is None else aggregates.with_value(trait.kind, before, value)
         if isinstance(after, float) and not math.isfinite(after):
             return
-    if after is None or after is before:
+    if after is None or after is stored:
         return
     if trait.per_session:
         visitor.session = merged(visitor.session, "traits", merged(states, trait.name, after))
@@ -126,30 +180,6 @@ def number(trait, value, digits):
 
 def kept(trait, value, digits):
     return to_minor(value, digits) if trait.money and is_number(value) else bounded(value)
-
-
-def run_rules(playbook, type_, decision):
-    scope = decision.scope
-
-    def holds(condition):
-        try:
-            return condition is None or condition.holds(scope)
-        except CelError:
-            decision.errors += 1
-            return False
-
-    for rule in playbook.rules_for.get(type_, ()):
-        if not holds(rule.condition):
-            continue
-        shown = []
-        for entry, show in enumerate(rule.entries):
-            if holds(show.condition):
-                facts = [[path, bounded(scope.at_path(path))] for path in show.captures]
-                shown.append((rule, entry, show, facts))
-                if rule.chooses:
-                    break
-        decision.shown += shown
-        decision.fired += bool(shown)
 
 
 def phrase_of(event, playbook, scope):

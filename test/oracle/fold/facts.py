@@ -25,7 +25,7 @@ class Scope(dict):
 
     def forget_visitor(self):
         """The visitor changed; the event did not."""
-        for root in ("cart", "visitor", "session", "traits"):
+        for root in ("cart", "visitor", "session", "traits", "segments"):
             self.pop(root, None)
 
     def make_event(self):
@@ -60,6 +60,9 @@ class Scope(dict):
     def make_traits(self):
         return self.with_traits("traits", {})
 
+    def make_segments(self):
+        return {id_: id_ in self.visitor.segments for id_ in self.playbook.segments.conditions}
+
     def with_traits(self, root, values):
         visitor, digits = self.visitor, self.playbook.digits
         for trait in self.playbook.traits:
@@ -69,7 +72,7 @@ class Scope(dict):
             value = states.get(trait.name)
             if trait.is_structured:
                 value = aggregates.read(trait, value, self["now"])
-            elif value is None:
+            elif trait.name not in states or value is not None and aggregates.plain_of(trait, value) is None:
                 value = trait.initial
             values[trait.path[1]] = major(value, digits) if trait.money else value
         return values
@@ -83,20 +86,45 @@ class Scope(dict):
         return value
 
 
+def put_at(map_, path, value):
+    *names, last = path.split(".")
+    for name in names:
+        if not isinstance(map_.get(name), dict):
+            map_[name] = {}
+        map_ = map_[name]
+    map_[last] = value
+
+
+class NamedScope:
+    """What a rule sees: its event, and under their names those of its sequence (3.10)."""
+
+    def __init__(self, base, kept, rule):
+        self.base, self.playbook = base, base.playbook
+        captures = {element.name: element.captures for element, *_ in rule.elements}
+        self.roots = {}
+        for name, at, *values in kept:
+            root = self.roots[name] = {"at": at}
+            for path, value in zip(captures[name], values):
+                put_at(root, path, value)
+
+    def __getitem__(self, root):
+        return self.roots[root] if root in self.roots else self.base[root]
+
+    at_path = Scope.at_path
+
+
 class CapturedScope:
     """What `while` sees: the visitor as it is, the event and the product as they were captured (5.1)."""
 
+    LASTING = ("cart", "visitor", "session", "traits", "segments", "page", "device", "consent", "now")
+
     def __init__(self, base, facts):
         self.base = base
-        self.roots = {"event": {}, "product": None}
+        self.roots = {}
         for path, value in facts:
-            root, *names = path.split(".")
-            if root not in self.roots or not names:
-                continue
-            map_ = self.roots[root] = self.roots[root] or {}
-            for name in names[:-1]:
-                map_ = map_.setdefault(name, {})
-            map_[names[-1]] = value
+            if path.split(".")[0] not in self.LASTING:
+                put_at(self.roots, path, value)
+        self.roots = {"event": {}, "product": None, **self.roots}
 
     def __getitem__(self, root):
         return self.roots[root] if root in self.roots else self.base[root]
