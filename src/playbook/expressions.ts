@@ -1,6 +1,6 @@
 import { type Cel, type CelResult, compileCel, compileCondition, evaluateCondition, evaluateJson } from '../cel/cel.ts';
 import type { Declarations } from '../cel/compiler.ts';
-import { equalitiesOf } from '../cel/equalities.ts';
+import { demandsOf } from '../cel/demands.ts';
 import type { CelProblem } from '../cel/errors.ts';
 import { compileText } from '../cel/text.ts';
 import type { Condition, Expression, Text } from './playbook.ts';
@@ -20,7 +20,7 @@ export function checkCondition(at: Located<string>, declared: Declarations, repo
     : {
         source: cel.source,
         reads: cel.reads,
-        equalities: equalitiesOf(cel.tree),
+        demands: demandsOf(cel.tree),
         evaluate: (scope) => evaluateCondition(cel, scope),
         cel,
       };

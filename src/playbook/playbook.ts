@@ -1,4 +1,4 @@
-import type { Equality } from '../cel/equalities.ts';
+import type { Demands } from '../cel/demands.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import type { Fact } from '../model/visitor.ts';
 
@@ -121,15 +121,20 @@ export type TimeChange =
   /** A comparison with `now`, which turns at `at` and just after it. `calendar`: the same for every visitor, so it is spread. */
   | { readonly kind: 'instant'; readonly calendar: boolean; at(scope: Scope): number | null }
   /** A score compared with a number: it turns when the score has decayed to it. `group`: of a grouped one. */
-  | { readonly kind: 'score'; readonly trait: string; readonly group: string | null; bound(scope: Scope): number | null };
+  | {
+      readonly kind: 'score';
+      readonly trait: string;
+      readonly group: string | null;
+      bound(scope: Scope): number | null;
+    };
 
 /** CEL, checked; evaluates without looking at anything but the scope. Throws CelError on a failure while running. */
 export interface Condition {
   readonly source: string;
   /** Dotted names it reads, each once, as far as they are written: `['product.id', 'cart.value']`. */
   readonly reads: readonly string[];
-  /** Where a path holds another text than these, the condition is false. */
-  readonly equalities: readonly Equality[];
+  /** Where a path holds another text, or number, than demanded, the condition is false. */
+  readonly demands: Demands;
   evaluate(scope: Scope): boolean;
 }
 export interface Expression {
