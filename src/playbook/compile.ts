@@ -315,9 +315,12 @@ function assemble(
   const rulesByEvent = new Map<string, ConditionIndex<Rule>>();
   const traitsByEvent = new Map<string, ConditionIndex<Trait>>();
   for (const type of events.keys()) {
-    rulesByEvent.set(type, new ConditionIndex(live.filter(({ when }) => when.includes(type))));
-    const ofType = traits.map(({ trait }) => trait).filter(({ events }) => events === null || events.includes(type));
-    traitsByEvent.set(type, new ConditionIndex(ofType));
+    const rulesOfType = live.filter(({ when }) => when.includes(type));
+    rulesByEvent.set(type, new ConditionIndex(rulesOfType, (rule) => rule.if));
+    const traitsOfType = traits
+      .map(({ trait }) => trait)
+      .filter(({ events }) => events === null || events.includes(type));
+    traitsByEvent.set(type, new ConditionIndex(traitsOfType, (trait) => trait.if));
   }
   const definitions = new Map<string, SlotDefinition>();
   for (const [name, { value }] of slots) {

@@ -11,17 +11,18 @@ const leastIndexed = 8;
  * Each stands under one text that its condition wants, the one that the fewest others want; those of one text, and those that want none, under a range
  * of numbers. Where the path holds no text, or no number, a condition may fail, and what fails is counted: then all of that path are asked.
  */
-export class ConditionIndex<T extends { readonly if: Condition | null }> {
+export class ConditionIndex<T> {
   readonly all: readonly T[];
   readonly #byText: readonly TextsAtPath[];
   readonly #others: Group;
   /** One bit a place, set for those to be asked: so they come out in their order, wherever they were found. */
   readonly #found: Uint32Array;
 
-  constructor(all: readonly T[]) {
+  /** @param conditionOf what must hold for it to be of any concern; null: nothing */
+  constructor(all: readonly T[], conditionOf: (each: T) => Condition | null) {
     this.all = all;
     this.#found = new Uint32Array(Math.ceil(all.length / 32));
-    const placed = all.map((each, place) => ({ demands: each.if?.demands ?? nothing, place }));
+    const placed = all.map((each, place) => ({ demands: conditionOf(each)?.demands ?? nothing, place }));
     const { byPath, others } = byRarestText(placed);
     this.#byText = [...byPath.values()].map((wanted) => new TextsAtPath(wanted));
     this.#others = new Group(others);

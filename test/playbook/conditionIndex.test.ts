@@ -197,7 +197,10 @@ describe('an index of any conditions', () => {
     fc.assert(
       fc.property(rules, fc.array(scopes, { minLength: 5, maxLength: 5 }), (given, each) => {
         // The same condition may stand at two places.
-        const index = new ConditionIndex(given.map((rule, place) => ({ ...rule, place })));
+        const index = new ConditionIndex(
+          given.map((rule, place) => ({ ...rule, place })),
+          (rule) => rule.if,
+        );
         for (const scope of each) {
           const places = index.candidates(scope).map(({ place }) => place);
           expect(places).toEqual([...new Set(places)].sort((a, b) => a - b));
@@ -214,9 +217,9 @@ describe('an index of any conditions', () => {
   });
 
   const asked = (conditions: readonly string[], scope: object) =>
-    new ConditionIndex(conditions.map((source) => ({ if: conditionOf(source) })))
+    new ConditionIndex(conditions.map(conditionOf), (condition) => condition)
       .candidates(scope as Scope)
-      .map((rule) => rule.if.source);
+      .map(({ source }) => source);
   const eachOf = (count: number, source: (i: number) => string) => Array.from({ length: count }, (_, i) => source(i));
 
   it('finds each under the text that the fewest others want, at as many paths as there are', () => {
