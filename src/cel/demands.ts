@@ -1,5 +1,5 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
-import { pathOf } from './reads.ts';
+import { factPathOf } from './path.ts';
 
 /**
  * What an expression demands beside all else: of `product.category == "tents" && cart.value > 100`, that product.category is "tents" and
@@ -53,7 +53,7 @@ function equalitiesOf(node: ASTNode): readonly Equality[] {
 }
 
 function equalityOf(node: ASTNode, others: readonly ASTNode[]): readonly Equality[] {
-  const path = pathOf(node);
+  const path = factPathOf(node);
   const texts = others.map((other) => (other.op === 'value' && typeof other.args === 'string' ? other.args : null));
   return path === null || texts.includes(null) ? [] : [{ path, texts: texts as string[] }];
 }
@@ -75,7 +75,7 @@ function rangesOf({ op, args }: ASTNode): readonly Range[] {
 
 /** Of `low <= high`, when one is a path and the other a number. */
 function atMost(low: ASTNode, high: ASTNode): readonly Range[] {
-  const [lowPath, from, highPath, to] = [pathOf(low), numberOf(low), pathOf(high), numberOf(high)];
+  const [lowPath, from, highPath, to] = [factPathOf(low), numberOf(low), factPathOf(high), numberOf(high)];
   if (lowPath !== null && to !== null) return [{ path: lowPath, from: Number.NEGATIVE_INFINITY, to }];
   if (highPath !== null && from !== null) return [{ path: highPath, from, to: Number.POSITIVE_INFINITY }];
   return [];

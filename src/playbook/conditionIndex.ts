@@ -19,7 +19,7 @@ export class ConditionIndex<T> {
   readonly #found: Uint32Array;
 
   /** @param conditionOf what must hold for it to be of any concern; null: nothing */
-  constructor(all: readonly T[], conditionOf: (each: T) => Condition | null) {
+  constructor(all: readonly T[], conditionOf: (each: T) => Pick<Condition, 'demands'> | null) {
     this.all = all;
     this.#found = new Uint32Array(Math.ceil(all.length / 32));
     const placed = all.map((each, place) => ({ demands: conditionOf(each)?.demands ?? nothing, place }));
@@ -168,7 +168,8 @@ function note(found: Uint32Array, place: number): void {
 function valueAt(scope: Scope, path: Path): unknown {
   let value: unknown = scope[path[0] as keyof Scope];
   for (let i = 1; i < path.length; i++) {
-    if (value === null || typeof value !== 'object' || !Object.hasOwn(value, path[i]!)) return undefined;
+    if (value === null || typeof value !== 'object' || Array.isArray(value) || !Object.hasOwn(value, path[i]!))
+      return undefined;
     value = (value as { readonly [name: string]: unknown })[path[i]!];
   }
   return value;

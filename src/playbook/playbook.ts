@@ -135,6 +135,8 @@ export interface Condition {
   readonly reads: readonly string[];
   /** Where a path holds another text, or number, than demanded, the condition is false. */
   readonly demands: Demands;
+  /** Its conjuncts, all of which must hold; itself, where it has but one. */
+  readonly parts: readonly Condition[];
   evaluate(scope: Scope): boolean;
 }
 export interface Expression {

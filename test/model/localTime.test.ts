@@ -19,7 +19,11 @@ describe('the local time of an instant', () => {
   });
 
   it('is 0 minutes at midnight, not 24 hours', () => {
-    expect(localTime(at('2026-02-28T23:00:00Z'), 'Europe/Berlin')).toEqual({ date: 20_260_301, weekday: 6, minutes: 0 });
+    expect(localTime(at('2026-02-28T23:00:00Z'), 'Europe/Berlin')).toEqual({
+      date: 20_260_301,
+      weekday: 6,
+      minutes: 0,
+    });
   });
 
   it('jumps where clocks do: an hour is left out in March, and comes twice in October', () => {
@@ -34,7 +38,9 @@ describe('the local time of an instant', () => {
     const instants = [0, 1, 2].flatMap((day) => [at('2026-03-28T10:00:00Z') + day * 86_400_000, 59_999, 60_000, 0]);
     const zones = ['UTC', 'Europe/Berlin', 'Africa/Monrovia'];
     const first = instants.flatMap((instant) => zones.map((zone) => localTime(instant, zone)));
-    const second = [...instants].reverse().flatMap((instant) => [...zones].reverse().map((zone) => localTime(instant, zone)));
+    const second = [...instants]
+      .reverse()
+      .flatMap((instant) => [...zones].reverse().map((zone) => localTime(instant, zone)));
     expect(second.reverse()).toEqual(first);
   });
 
@@ -62,7 +68,11 @@ describe('the local time of an instant', () => {
 });
 
 describe('hours', () => {
-  const local = (weekday: number, hour: number, minute = 0) => ({ date: 20_260_803, weekday, minutes: hour * 60 + minute });
+  const local = (weekday: number, hour: number, minute = 0) => ({
+    date: 20_260_803,
+    weekday,
+    minutes: hour * 60 + minute,
+  });
   const [monday, friday, saturday, sunday] = [0, 4, 5, 6];
 
   it('hold from their first minute, and until before their last', () => {

@@ -48,6 +48,7 @@ describe('what a condition demands of a number', () => {
     ['100 < cart.value', [['cart.value', 100, most]]],
     ['100 >= cart.value', [['cart.value', least, 100]]],
     ['cart.value == 7', [['cart.value', 7, 7]]],
+    ['traits.views["tents"] >= 3', [['traits.views.tents', 3, most]]],
     ['7 == cart.value', [['cart.value', 7, 7]]],
     [
       'cart.value >= 10 && (visitor.orders < 3 && cart.value < 20)',
@@ -57,6 +58,7 @@ describe('what a condition demands of a number', () => {
       ],
     ],
     ['cart.value > 5 && cart.value < 3', [['cart.value', 5, 3]]],
+    ['traits.views[product.category] >= 3', []],
     ['cart.value != 7', []],
     ['cart.value > 5 || visitor.orders > 1', []],
     ['!(cart.value > 5)', []],
@@ -139,16 +141,11 @@ const types = Object.fromEntries(
   ]),
 );
 
-function conditionOf(source: string): Condition {
+function conditionOf(source: string): Pick<Condition, 'source' | 'demands' | 'evaluate'> {
   const compiled = compileCondition(source, { types });
   if (!compiled.ok) throw new Error(`${source}: ${compiled.problems[0]?.message}`);
   const { cel } = compiled;
-  return {
-    source,
-    reads: cel.reads,
-    demands: demandsOf(cel.tree),
-    evaluate: (scope) => evaluateCondition(cel, scope),
-  };
+  return { source, demands: demandsOf(cel.tree), evaluate: (scope) => evaluateCondition(cel, scope) };
 }
 
 /** Mostly what a shop compares with texts, and what with numbers; but each may be compared with either. */
