@@ -328,6 +328,33 @@ const scenes: readonly Scene[] = [
         .add('p2')
         .pass(15 * minute),
   },
+  // The wait begins when Usher hears of the cart: by the time that the visitor has then (3.3).
+  {
+    name: 'put in something that was told after a look',
+    numbered: true,
+    play: (s) =>
+      void s
+        .send(added('p1'), 10 * minute)
+        .pass(2 * minute)
+        .view()
+        .abandons()
+        .pass(15 * minute),
+  },
+  {
+    name: 'left the next cart, and then it was told what was in the order before',
+    numbered: true,
+    play: (s, waitMs) =>
+      void s
+        .send(added('p3'), waitMs + 5 * minute)
+        .pass(second)
+        .order()
+        .pass(minute)
+        .add('p2')
+        .abandons()
+        .pass(waitMs + minute)
+        .view()
+        .pass(5 * minute),
+  },
   {
     name: 'ordered in time, told when the wait was over',
     play: (s, waitMs) => {
