@@ -98,7 +98,7 @@ function happenings(bundles: ActiveBundles, count: number): readonly Happening[]
 function visitorWith(value: number, viewed: number, bundles: ActiveBundles): Visitor {
   const before = Array.from({ length: viewed }, () => event('page_viewed', {}));
   if (value > 0) before.push(event('cart_item_added', { productId: 'p0', price: value }));
-  return before.reduce(
+  return before.reduce<Visitor>(
     (visitor, record) => decide(visitor, { record, at }, bundles).visitor,
     { ...newVisitor('v', 0, at), historic: false, now: at },
   );
