@@ -98,10 +98,11 @@ function happenings(bundles: ActiveBundles, count: number): readonly Happening[]
 function visitorWith(value: number, viewed: number, bundles: ActiveBundles): Visitor {
   const before = Array.from({ length: viewed }, () => event('page_viewed', {}));
   if (value > 0) before.push(event('cart_item_added', { productId: 'p0', price: value }));
-  return before.reduce<Visitor>(
-    (visitor, record) => decide(visitor, { record, at }, bundles).visitor,
-    { ...newVisitor('v', 0, at), historic: false, now: at },
-  );
+  return before.reduce<Visitor>((visitor, record) => decide(visitor, { record, at }, bundles).visitor, {
+    ...newVisitor('v', 0, at),
+    historic: false,
+    now: at,
+  });
 }
 
 function event(type: string, properties: EventRecord['properties']): EventRecord {
@@ -139,7 +140,10 @@ async function tenAmong(found: string, condition: (i: number) => string): Promis
   const happening = { visitor, record: event('product_viewed', { productId: 'p0' }) };
   const { fired } = decide(visitor, { record: happening.record, at }, many).effects;
   if (fired.length !== 10) throw new Error(`${found}: expected ten of 10,000 rules to run; ${fired.length} did`);
-  const ten = await playbookOf(fired.map((id) => all[Number(id.slice('rule_'.length))]!), ['c500']);
+  const ten = await playbookOf(
+    fired.map((id) => all[Number(id.slice('rule_'.length))]!),
+    ['c500'],
+  );
   const none = await playbookOf([], ['c500']);
   const rounds = Array.from({ length: 5 }, () => [none, ten, many].map((each) => perEvent(each, [happening]).micros));
   const [withoutMicros, aloneMicros, amongMicros] = [0, 1, 2].map((i) => median(rounds.map((round) => round[i]!)));

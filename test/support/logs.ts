@@ -65,12 +65,10 @@ const decisive: Happening = fc.oneof(
   fc
     .constantFrom('p1', 'p2', 'p3', 'p4', 'p4', 'unknown')
     .map((productId) => ({ type: 'product_viewed', properties: { productId } })),
-  fc
-    .constantFrom('p1', 'p2', 'p4')
-    .map((productId) => ({
-      type: 'product_clicked',
-      properties: { productId, list: productId === 'p4' ? '' : 'top' },
-    })),
+  fc.constantFrom('p1', 'p2', 'p4').map((productId) => ({
+    type: 'product_clicked',
+    properties: { productId, list: productId === 'p4' ? '' : 'top' },
+  })),
   fc
     .record({ pageViewId: fc.constantFrom('x', 'y', 'z'), seconds: fc.constantFrom(5, 30.5, 60, 95) })
     .map((properties) => ({ type: 'time_spent', properties })),
