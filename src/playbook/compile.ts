@@ -8,7 +8,7 @@ import { type CheckedContentType, checkContentTypes } from './contentTypes.ts';
 import { warnOfRules } from './doubts.ts';
 import { type CheckedEvent, checkEvent, finishEvent } from './events.ts';
 import { checkText } from './expressions.ts';
-import { factsOfAnything, factsOfEvent, type VisitorFacts, visitorFacts } from './facts.ts';
+import { factsOfAnything, factsOfEvent, visitorFacts } from './facts.ts';
 import { fitContent } from './fitContent.ts';
 import { mainFileKeys, type RawContent, type RawEvent, type RawFile, type RawSlot, readSections } from './format.ts';
 import { newAjv } from './jsonSchema.ts';
@@ -113,9 +113,13 @@ class PlaybookCompiler {
         filled.add(slot);
       },
     });
-    warnOfRules(checkedRules, segments, this.#report);
+    warnOfRules(checkedRules, segments, pagesOf(slots), this.#report);
     const fallbacks = this.#checkSlots(slots, contents, filled);
-    const definitions = this.#compileContents(contents, shown, fallbacks, visitor, main.minorDigits);
+    const anything = factsOfAnything(
+      visitor,
+      checkedRules.flatMap(({ names }) => names),
+    );
+    const definitions = this.#compileContents(contents, shown, fallbacks, anything, main.minorDigits);
     const rules = new Map(checkedRules.map(({ rule }) => [rule.id, rule]));
     return assemble(version, main, eventTypes, allTraits, segments, types, definitions, slots, rules);
   }
@@ -285,12 +289,12 @@ class PlaybookCompiler {
     contents: ReadonlyMap<string, Named<RawContent>>,
     shown: ReadonlyMap<string, Declarations>,
     fallbacks: ReadonlySet<string>,
-    visitor: VisitorFacts,
+    anything: Declarations,
     minorDigits: number,
   ): Map<string, ContentDefinition> {
     const definitions = new Map<string, ContentDefinition>();
     for (const [id, named] of contents) {
-      const declared = shown.get(id) ?? factsOfAnything(visitor);
+      const declared = shown.get(id) ?? anything;
       if (!shown.has(id)) {
         checkContent(named.value, declared, minorDigits, this.#report, '');
         if (!fallbacks.has(id)) this.#report.warning(named.span, `nothing shows the content ${id}`);
@@ -372,6 +376,12 @@ function assemble(
     rulesFor: (type, event) => candidatesOf(rulesByEvent.get(type), event),
     traitsFor: (type, event) => candidatesOf(traitsByEvent.get(type), event),
   };
+}
+
+function pagesOf(slots: ReadonlyMap<string, Named<RawSlot>>): Map<string, string> {
+  return new Map(
+    [...slots].flatMap(([name, { value }]) => (value.page === undefined ? [] : [[name, value.page.value] as const])),
+  );
 }
 
 /** A sequence or an absence must see each of its events, whatever its `if` says of the one that it runs with. */
