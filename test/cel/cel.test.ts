@@ -170,11 +170,18 @@ describe('a part of a time', () => {
     expect(resultOf(source, at)).toBe(part);
   });
 
-  it('is the same whatever was asked before', () => {
-    const hours = compiled('now.getHours("Europe/Berlin") * 100 + now.getMinutes("Europe/Berlin")');
-    const change = Date.UTC(2026, 9, 25, 1);
-    const asked = [change - 1, change, change + 59_999, change + 60_000, change - 1, change - 60_000, change];
-    expect(asked.map((now) => hours.evaluate({ now }))).toEqual([259, 200, 200, 201, 259, 259, 200]);
+  it.each([
+    // Summer time ended at 00:01 there, in 2010.
+    ['America/St_Johns', Date.UTC(2010, 10, 7, 2, 31), [59, 23 * 3_600 + 60]],
+    // Berlin had its own time until 1893, 53 minutes and 28 seconds ahead: its clocks changed in the middle of a minute.
+    ['Europe/Berlin', Date.UTC(1893, 2, 31, 23, 6, 32), [86_399, 6 * 60 + 32]],
+  ])('is the same whatever was asked before: around a change of clocks in %s', (zone, change, [before, after]) => {
+    const second = compiled(
+      `now.getHours("${zone}") * 3600 + now.getMinutes("${zone}") * 60 + now.getSeconds("${zone}")`,
+    );
+    const asked = [change - 1_000, change, change - 1_000, change, change + 60_000, change - 1_000];
+    const told = asked.map((now) => second.evaluate({ now }));
+    expect(told).toEqual([before, after, before, after, after! + 60, before]);
   });
 });
 
