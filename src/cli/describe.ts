@@ -23,7 +23,7 @@ export const describe: Command = {
     const style = styleOf(io);
     const rules = [...playbook.rules.values()].filter(
       (rule) =>
-        (slot === undefined || rule.entries.some((entry) => entry.slot === slot)) &&
+        (slot === undefined || rule.entries.some((entry) => entry.do === 'show' && entry.slot === slot)) &&
         (event === undefined || rule.when.includes(String(event))),
     );
     for (const rule of rules) {

@@ -4,7 +4,8 @@ import type { EventRecord } from '../model/record.ts';
 import type { TraitStates } from '../model/traitStates.ts';
 import type { Visitor } from '../model/visitor.ts';
 import type { ActiveBundles, Playbook, Trait } from '../playbook/playbook.ts';
-import { boundedValue } from './bounds.ts';
+import { isStructured, readAggregate, withContribution } from './aggregates.ts';
+import { boundedValue, cutText } from './bounds.ts';
 import { addToCart, type CartState, cartView, emptyCart, orderCart, removeFromCart } from './cart.ts';
 import type { EventScope } from './scope.ts';
 
@@ -35,7 +36,9 @@ export function withTraits(
     } else {
       try {
         if (trait.if !== null && !trait.if.evaluate(scope)) continue;
-        after = nextState(trait, before, scope, bundles.playbook.minorDigits);
+        after = isStructured(trait)
+          ? nextStructured(trait, before, scope, bundles.playbook.minorDigits, at, visitor.now)
+          : nextState(trait, before, scope, bundles.playbook.minorDigits);
       } catch {
         errors++;
         continue;
@@ -82,41 +85,113 @@ function nextState(trait: Trait, before: Json | undefined, scope: EventScope, mi
       const sum = ((before as number | undefined) ?? 0) + (trait.money ? toMinor(value, minorDigits) : value);
       return Number.isFinite(sum) ? sum : before;
     }
+    case 'min':
+    case 'max': {
+      const value = numberOf(trait, scope, minorDigits);
+      if (value === null || before === undefined) return value ?? before;
+      return trait.kind === 'min' ? Math.min(before as number, value) : Math.max(before as number, value);
+    }
     case 'first':
       return before === undefined ? remembered(trait, scope, minorDigits) : before;
     case 'last':
       return remembered(trait, scope, minorDigits) ?? before;
     case 'recent': {
-      const value = remembered(trait, scope, minorDigits);
-      if (value === undefined) return before;
-      const list = (before as readonly Json[] | undefined) ?? [];
-      if (list[0] === value) return before;
-      const key = typeof value === 'object' ? JSON.stringify(value) : value;
-      const others = list.filter((each) => (typeof each === 'object' ? JSON.stringify(each) : each) !== key);
-      return [value, ...others.slice(0, trait.limit - 1)];
+      const given = trait.of?.evaluate(scope) ?? null;
+      let list = before as readonly Json[] | undefined;
+      // Of an order's lines each product is remembered, in their order.
+      for (const each of Array.isArray(given) ? given : [given]) {
+        const value = rememberable(trait, each, minorDigits);
+        if (value !== undefined) list = withRecent(list ?? [], value, trait.limit);
+      }
+      return list as Json | undefined;
     }
-    case 'cart':
+    default:
+      // Set by rules alone, or kept otherwise.
       return before;
   }
 }
 
-function remembered(trait: Trait, scope: EventScope, minorDigits: number): Json | undefined {
+function withRecent(list: readonly Json[], value: Json, limit: number): readonly Json[] {
+  if (list[0] === value) return list;
+  const key = typeof value === 'object' ? JSON.stringify(value) : value;
+  const others = list.filter((each) => (typeof each === 'object' ? JSON.stringify(each) : each) !== key);
+  return [value, ...others.slice(0, limit - 1)];
+}
+
+const groupLimit = 64;
+
+function nextStructured(
+  trait: Trait,
+  before: Json | undefined,
+  scope: EventScope,
+  minorDigits: number,
+  at: number,
+  now: number,
+): Json | undefined {
+  const group = trait.by === null ? null : groupOf(trait.by.evaluate(scope));
+  if (trait.by !== null && group === null) return before;
+  const value = contributed(trait, scope, minorDigits);
+  return value === undefined ? before : withContribution(trait, before, { value, group, at, now });
+}
+
+function contributed(trait: Trait, scope: EventScope, minorDigits: number): Json | undefined {
+  switch (trait.kind) {
+    case 'count':
+    case 'rate':
+      return 1;
+    case 'score':
+      return trait.of === null ? 1 : (numberOf(trait, scope, minorDigits) ?? undefined);
+    case 'first':
+    case 'last':
+    case 'distinct':
+      return remembered(trait, scope, minorDigits);
+    default:
+      return numberOf(trait, scope, minorDigits) ?? undefined;
+  }
+}
+
+/** Groups are named by text: `traits.views_by_category["tents"]`. */
+export function groupOf(value: Json): string | null {
+  // A map cannot hold that name as any other.
+  if (value === '__proto__') return null;
+  if (typeof value === 'string') return cutText(value, groupLimit);
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : null;
+}
+
+/** null: the event has no number there. */
+function numberOf(trait: Trait, scope: EventScope, minorDigits: number): number | null {
   const value = trait.of?.evaluate(scope) ?? null;
+  if (typeof value !== 'number' || !Number.isFinite(value)) return null;
+  return trait.money ? toMinor(value, minorDigits) : value;
+}
+
+function remembered(trait: Trait, scope: EventScope, minorDigits: number): Json | undefined {
+  return rememberable(trait, trait.of?.evaluate(scope) ?? null, minorDigits);
+}
+
+function rememberable(trait: Trait, value: Json, minorDigits: number): Json | undefined {
   if (value === null) return undefined;
   return trait.money && typeof value === 'number' ? toMinor(value, minorDigits) : boundedValue(value);
 }
 
 /** A trait's value as conditions read it: money in major units, the declared initial value before the first. */
-function readTrait(trait: Trait, states: TraitStates | null, minorDigits: number): Json {
+function readTrait(trait: Trait, states: TraitStates | null, minorDigits: number, now: number): Json {
   const state = states?.get(trait.name);
+  if (isStructured(trait)) {
+    const value = readAggregate(trait, state, now);
+    return trait.money ? majorOf(value, minorDigits) : value;
+  }
   if (trait.cart !== null)
     return cartView((state as CartState | undefined) ?? emptyCart, minorDigits) as unknown as Json;
   if (state === undefined) return trait.initial;
-  if (!trait.money) return state;
-  if (typeof state === 'number') return toMajor(state, minorDigits);
-  return Array.isArray(state)
-    ? state.map((each) => (typeof each === 'number' ? toMajor(each, minorDigits) : each))
-    : state;
+  return trait.money ? majorOf(state, minorDigits) : state;
+}
+
+function majorOf(value: Json, minorDigits: number): Json {
+  if (typeof value === 'number') return toMajor(value, minorDigits);
+  if (Array.isArray(value)) return value.map((each) => majorOf(each, minorDigits));
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, majorOf(each, minorDigits)]));
 }
 
 /** The traits that stand under one root of conditions, with the rest of their path. */
@@ -145,11 +220,12 @@ export function readTraits(
   playbook: Playbook,
   root: string,
   visitor: Visitor,
+  now: number,
   into: { [name: string]: Json },
 ): JsonObject {
   for (const { trait, path } of traitsUnder(playbook, root)) {
     const states = trait.over === 'session' ? (visitor.session?.traits ?? null) : visitor.traits;
-    const value = readTrait(trait, states, playbook.minorDigits);
+    const value = readTrait(trait, states, playbook.minorDigits, now);
     if (path.length === 1) into[path[0]!] = value;
     else putAt(into, path, value);
   }
@@ -157,12 +233,12 @@ export function readTraits(
 }
 
 /** The trait that is a root by itself, as `cart` is; null: the playbook has none. */
-export function readRootTrait(playbook: Playbook, root: string, visitor: Visitor): Json {
+export function readRootTrait(playbook: Playbook, root: string, visitor: Visitor, now: number): Json {
   const found = traitsUnder(playbook, root).find(({ path }) => path.length === 0);
   if (found === undefined) return null;
   const { trait } = found;
   const states = trait.over === 'session' ? (visitor.session?.traits ?? null) : visitor.traits;
-  return readTrait(trait, states, playbook.minorDigits);
+  return readTrait(trait, states, playbook.minorDigits, now);
 }
 
 /** Puts a value at a path of nested maps, which are made as needed. Names come from playbooks; `__proto__` is none. */

@@ -245,7 +245,7 @@ export function unlessAway(error: unknown): null {
   throw error;
 }
 
-function unknownSlot(name: string, known: Iterable<string>): UsherError {
+export function unknownSlot(name: string, known: Iterable<string>): UsherError {
   const near = nearest(name.slice(0, 100), known);
   const shown = JSON.stringify(name.slice(0, 80));
   return new UsherError(

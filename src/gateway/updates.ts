@@ -108,7 +108,7 @@ function causeOf(change: VisitorChange, answers: readonly SlotAnswer[], context:
   for (const answer of answers) {
     const { cause, rule } = answer;
     if (cause !== null && rule !== null)
-      return { eventId: cause.eventId, eventType: cause.eventType, at: cause.at, rules: [rule], stages: [] };
+      return { eventId: cause.eventId || null, eventType: cause.eventType, at: cause.at, rules: [rule], stages: [] };
   }
   return null;
 }

@@ -31,11 +31,14 @@ export interface VisitorWrite {
   readonly atRest?: boolean;
 }
 
+/** The topic of what rules append to the log: its records go to the shard's own log. */
+export const logTopic = 'log';
+
 /** What other systems are told; leaves the outbox when its topic has it (semantics 9.1). */
 export interface OutboxEntry {
   /** `<offset>-<n>`: the same however batches are cut. */
   readonly id: string;
-  /** Without the namespace: `decisions`, `failed`. */
+  /** Without the namespace: `decisions`, `failed`; or `logTopic`. */
   readonly topic: string;
   readonly key: string;
   readonly value: string;

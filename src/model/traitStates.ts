@@ -39,7 +39,8 @@ export class TraitStates {
     return this.list[placeOf(name)];
   }
 
-  with(changes: readonly (readonly [name: string, state: Json])[]): TraitStates {
+  /** Undefined takes a state away. */
+  with(changes: readonly (readonly [name: string, state: Json | undefined])[]): TraitStates {
     const list = this.list.slice();
     for (const [name, state] of changes) {
       const place = placeOf(name);

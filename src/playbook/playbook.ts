@@ -121,7 +121,12 @@ export type TimeChange =
   /** A comparison with `now`, which turns at `at` and just after it. `calendar`: the same for every visitor, so it is spread. */
   | { readonly kind: 'instant'; readonly calendar: boolean; at(scope: Scope): number | null }
   /** A score compared with a number: it turns when the score has decayed to it. `group`: of a grouped one. */
-  | { readonly kind: 'score'; readonly trait: string; readonly group: string | null; bound(scope: Scope): number | null };
+  | {
+      readonly kind: 'score';
+      readonly trait: string;
+      readonly group: string | null;
+      bound(scope: Scope): number | null;
+    };
 
 /** CEL, checked; evaluates without looking at anything but the scope. Throws CelError on a failure while running. */
 export interface Condition {
@@ -130,6 +135,8 @@ export interface Condition {
   readonly reads: readonly string[];
   /** Where a path holds another text than these, the condition is false. */
   readonly equalities: readonly Equality[];
+  /** Its conjuncts, all of which must hold; itself, where it has but one. */
+  readonly parts: readonly Condition[];
   evaluate(scope: Scope): boolean;
 }
 export interface Expression {

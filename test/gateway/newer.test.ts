@@ -123,6 +123,7 @@ async function commit(version: number, more: Partial<Activity> = {}, expiresAt: 
     receivedAt: 0,
     rules: ['r'],
     slots: ['a'],
+    segments: [],
     detail: null,
     properties: null,
     ...more,

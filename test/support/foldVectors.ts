@@ -120,8 +120,8 @@ function visitorSeen(shard: FoldShard, id: string): object | null {
   if (active === null) return { ...visitor, slots };
   const scope = new EventScope(active, visitor, visitor.now, null, visitor.now);
   const facts = {
-    visitor: visitorView(visitor, active),
-    session: sessionView(visitor, active),
+    visitor: visitorView(visitor, active, visitor.now),
+    session: sessionView(visitor, active, visitor.now),
     cart: scope.cart ?? cartView([1, [], null] as CartState, active.playbook.minorDigits),
   };
   return { ...visitor, slots, facts };

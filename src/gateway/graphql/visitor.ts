@@ -20,6 +20,13 @@ export function addVisitor(builder: Builder): void {
       lines: t.field({ type: ['CartLine'], resolve: (cart) => cart.lines }),
     }),
   });
+  builder.objectType('VisitorSegment', {
+    fields: (t) => ({
+      id: t.exposeID('id'),
+      name: t.exposeString('name'),
+      since: t.field({ type: 'DateTime', resolve: (segment) => segment.since, description: 'Event time.' }),
+    }),
+  });
   builder.objectType('VisitorCounts', {
     description: 'What became of the visitor’s events.',
     fields: (t) => Object.fromEntries(whole.map((name) => [name, t.exposeInt(name)])),
@@ -44,6 +51,11 @@ export function addVisitor(builder: Builder): void {
         type: 'JSON',
         resolve: (visitor) => visitor.traits,
         description: 'What conditions read as traits.',
+      }),
+      segments: t.field({
+        type: ['VisitorSegment'],
+        resolve: (visitor) => visitor.segments,
+        description: 'The segments that the visitor is in.',
       }),
       counts: t.field({ type: 'VisitorCounts', resolve: (visitor) => visitor.counts }),
       slots: t.field({

@@ -26,7 +26,7 @@ DEFAULTS = {
 }
 COUNTERS = (
     "folded duplicate late held skipped beyondWindow failed refusedTimers droppedTimers timersFired rulesFired ruleErrors"
-    " slotChanges visitors expiredVisitors"
+    " slotChanges segmentChanges emitted refusedEmits visitors expiredVisitors"
 ).split()
 DEFAULT_IDLE_MS = 30 * 60_000
 

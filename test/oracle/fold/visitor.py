@@ -114,6 +114,8 @@ class Visitor:
             "counts": self.counts,
             "traits": self.traits,
             "session": self.session,
+            "rules": {},
+            "segments": {},
             "slots": self.slots,
             "timers": [timer.plain() for _, timer in sorted(self.timers.items())],
         }
