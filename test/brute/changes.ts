@@ -60,14 +60,6 @@ export function changeBetween(standing: Standing, after: number, upTo: number): 
   return null;
 }
 
-/** Whether an instant of the calendar, as this visitor meets it, lies in this span. */
-export function isCalendarBetween(shop: ShopModel, visitor: string, after: number, upTo: number): boolean {
-  return shop.segments.some(({ calendar }) => {
-    const time = calendar === undefined ? null : calendar + spreadOf(visitor);
-    return time !== null && time > after && time <= upTo;
-  });
-}
-
 /** Every second of the span, and every instant that a condition names. */
 function timesToLook(standing: Standing, after: number, upTo: number): readonly number[] {
   const times = new Set(namedInstants(standing).filter((time) => time > after && time <= upTo));

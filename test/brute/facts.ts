@@ -101,15 +101,28 @@ export interface Given {
   readonly group: Value;
 }
 
-/** A list of events never changes, so what it gives is asked once: a search second by second asks often. */
-const givenByEvents = new WeakMap<readonly Happened[], Map<ModelTrait, readonly Given[]>>();
+const answers = new WeakMap<readonly Happened[], Map<unknown, unknown>>();
+
+/**
+ * What a list of events alone says is worked out once a list, which never changes: a search second by second asks the same
+ * thousands of times. `question` is any value that stands for it.
+ */
+export function once<T>(events: readonly Happened[], question: unknown, answer: () => T): T {
+  let known = answers.get(events);
+  if (known === undefined) {
+    known = new Map();
+    answers.set(events, known);
+  }
+  if (!known.has(question)) known.set(question, answer());
+  return known.get(question) as T;
+}
 
 /** What these events give to the trait, those of other sessions and outside of its window too. */
 export function givenTo(trait: ModelTrait, catalog: readonly Product[], events: readonly Happened[]): readonly Given[] {
-  const byTrait = givenByEvents.get(events) ?? new Map<ModelTrait, readonly Given[]>();
-  givenByEvents.set(events, byTrait);
-  const known = byTrait.get(trait);
-  if (known !== undefined) return known;
+  return once(events, trait, () => allGivenTo(trait, catalog, events));
+}
+
+function allGivenTo(trait: ModelTrait, catalog: readonly Product[], events: readonly Happened[]): readonly Given[] {
   const given: Given[] = [];
   for (const event of events) {
     if (trait.of !== undefined && !trait.of.includes(event.type)) continue;
@@ -124,7 +137,6 @@ export function givenTo(trait: ModelTrait, catalog: readonly Product[], events: 
       // What fails gives nothing.
     }
   }
-  byTrait.set(trait, given);
   return given;
 }
 
@@ -149,7 +161,10 @@ export function traitValue(
   }
   if (trait.by === undefined) return oneValue(trait, given, now);
   const read: { [group: string]: Value } = {};
-  for (const [group, ofGroup] of groupsOf(trait.groups ?? 16, given)) read[group] = oneValue(trait, ofGroup, now);
+  const most = trait.groups ?? 16;
+  const isAlways = over === undefined && !trait.inSession;
+  const groups = isAlways ? once(events, trait.by, () => groupsOf(most, given)) : groupsOf(most, given);
+  for (const [group, ofGroup] of groups) read[group] = oneValue(trait, ofGroup, now);
   return read;
 }
 

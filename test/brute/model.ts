@@ -1,5 +1,5 @@
 import { Arrivals, type Arrived, type EventRecord } from './arrivals.ts';
-import { changeBetween, isCalendarBetween, segmentsAt } from './changes.ts';
+import { changeBetween, segmentsAt } from './changes.ts';
 import { type Happened, type Seen, seenOf, type Value, wasInOrder } from './facts.ts';
 import { tryRule } from './running.ts';
 import { completedMatch } from './sequences.ts';
@@ -119,10 +119,7 @@ export class VisitorModel {
   #nextByWall(): Waiting | null {
     const last = this.#steps.at(-1);
     if (this.#historic || last === undefined) return null;
-    const byEventTime = this.#appendTime - last.skew;
-    const isCalendar = isCalendarBetween(this.#shop, this.#id, byEventTime, this.#appendTime);
-    const waiting = this.#waiting(isCalendar ? this.#appendTime : byEventTime);
-    const due = waiting.filter((each) => wallOf(each) <= this.#appendTime);
+    const due = this.#waiting(this.#appendTime - last.skew).filter((each) => wallOf(each) <= this.#appendTime);
     return due.sort((a, b) => wallOf(a) - wallOf(b) || compareIds(a, b))[0] ?? null;
   }
 
@@ -298,7 +295,7 @@ export class VisitorModel {
     for (const rule of rules) {
       const { when } = rule;
       if ('on' in when && when.on.includes(event.type)) triggered.push({ rule, named: unnamed });
-      if ('spent' in when && isFirstSpent(event, events.slice(0, -1), when.spent)) triggered.push({ rule, named: unnamed });
+      if ('spent' in when && this.#isSpent(event, rule.id, when.spent)) triggered.push({ rule, named: unnamed });
       if (!('sequence' in when)) continue;
       const lastMatch = this.#steps.findLast(({ matched }) => matched.includes(rule.id))?.event;
       const match = completedMatch(when.sequence, catalog, events, lastMatch == null ? -1 : events.indexOf(lastMatch));
@@ -311,12 +308,10 @@ export class VisitorModel {
     }
     return triggered;
   }
-}
-
-/** The first with that many seconds of its page view. */
-function isFirstSpent(event: Happened, before: readonly Happened[], seconds: number): boolean {
-  const isEnough = ({ type, properties }: Happened) =>
-    type === 'time_spent' && (properties['seconds'] as number) >= seconds;
-  const page = event.properties['pageViewId'];
-  return isEnough(event) && !before.some((each) => isEnough(each) && each.properties['pageViewId'] === page);
+  /** Long enough, and of a page view for which the rule has not run. */
+  #isSpent({ type, properties }: Happened, rule: string, seconds: number): boolean {
+    if (type !== 'time_spent' || (properties['seconds'] as number) < seconds) return false;
+    const ran = this.#steps.filter(({ runs }) => runs.some((run) => run.rule === rule));
+    return !ran.some(({ event }) => event!.properties['pageViewId'] === properties['pageViewId']);
+  }
 }

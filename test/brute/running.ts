@@ -1,4 +1,4 @@
-import { type Facts, type ModelRule, type ModelShow, type ShopModel } from './shopModel.ts';
+import type { Facts, ModelRule, ModelShow, ShopModel } from './shopModel.ts';
 import { keyText, type Run } from './steps.ts';
 import { holds, type SetValue } from './view.ts';
 
@@ -75,24 +75,32 @@ function isWithinHours({ from, to, days }: NonNullable<ModelRule['hours']>, { mi
 
 function isTimeZone(name: string): boolean {
   try {
-    return name !== '' && new Intl.DateTimeFormat('en', { timeZone: name }) !== null;
+    return name !== '' && formatOf(name) !== null;
   } catch {
     return false;
   }
 }
 
+const formats = new Map<string, Intl.DateTimeFormat>();
+function formatOf(timeZone: string): Intl.DateTimeFormat {
+  const made =
+    formats.get(timeZone) ??
+    new Intl.DateTimeFormat('en-GB', {
+      timeZone,
+      year: 'numeric',
+      month: '2-digit',
+      day: '2-digit',
+      hour: '2-digit',
+      minute: '2-digit',
+      weekday: 'short',
+      hourCycle: 'h23',
+    });
+  formats.set(timeZone, made);
+  return made;
+}
+
 function localTime(time: number, timeZone: string): LocalTime {
-  const text = new Intl.DateTimeFormat('en-GB', {
-    timeZone,
-    year: 'numeric',
-    month: '2-digit',
-    day: '2-digit',
-    hour: '2-digit',
-    minute: '2-digit',
-    weekday: 'short',
-    hourCycle: 'h23',
-  });
-  const parts = Object.fromEntries(text.formatToParts(time).map(({ type, value }) => [type, value]));
+  const parts = Object.fromEntries(formatOf(timeZone).formatToParts(time).map(({ type, value }) => [type, value]));
   return {
     day: `${parts['year']}-${parts['month']}-${parts['day']}`,
     minute: Number(parts['hour']) * 60 + Number(parts['minute']),

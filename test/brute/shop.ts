@@ -192,14 +192,17 @@ rules:
     priority: 1
 `;
 
+/** One for all, as it is thrown at every second that the model looks at. */
+const failed = new Error('a condition failed');
+
 /** As conditions compare: what is no number cannot be compared, and fails. */
 function number(value: Value | undefined): number {
-  if (typeof value !== 'number') throw new Error('no number');
+  if (typeof value !== 'number') throw failed;
   return value;
 }
 function under(map: Value, name: string): Value {
   const members = map as { readonly [name: string]: Value };
-  if (members[name] === undefined) throw new Error(`no ${name}`);
+  if (members[name] === undefined) throw failed;
   return members[name];
 }
 
@@ -242,16 +245,16 @@ export const shop: ShopModel = {
   segments: [
     { id: 'buyer', if: (f) => f.orders > 0 },
     { id: 'browsing', if: (f) => number(f.trait('views')) >= 3, windows: ['views'] },
-    { id: 'hot', if: (f) => number(f.trait('tents')) >= 2 && !f.segments['buyer'], windows: ['tents'] },
+    { id: 'hot', if: (f) => number(f.trait('tents')) >= 2 && !f.isIn('buyer'), windows: ['tents'] },
     {
       id: 'gone_quiet',
-      if: (f) => f.segments['browsing']! && f.idle > 2 * min,
+      if: (f) => f.isIn('browsing') && f.idle > 2 * min,
       turns: (f) => f.now - f.idle + 2 * min,
     },
     { id: 'big_cart', if: (f) => f.cart.value >= 200 },
     {
       id: 'bargain',
-      if: (f) => number(f.trait('cheapest')) <= 45 && !f.segments['big_cart'],
+      if: (f) => number(f.trait('cheapest')) <= 45 && !f.isIn('big_cart'),
       windows: ['cheapest'],
     },
     { id: 'brand_hopper', if: (f) => number(f.trait('brands')) >= 3, windows: ['brands'] },
@@ -268,12 +271,12 @@ export const shop: ShopModel = {
     },
     {
       id: 'late_buyer',
-      if: (f) => f.segments['buyer']! && f.now - number(f.lastOrderAt) > 15 * min,
+      if: (f) => f.isIn('buyer') && f.now - number(f.lastOrderAt) > 15 * min,
       turns: (f) => (f.lastOrderAt === null ? null : f.lastOrderAt + 15 * min),
     },
     {
       id: 'still_warm',
-      if: (f) => f.segments['buyer']! && f.now - number(f.lastOrderAt) <= 5 * min,
+      if: (f) => f.isIn('buyer') && f.now - number(f.lastOrderAt) <= 5 * min,
       turns: (f) => (f.lastOrderAt === null ? null : f.lastOrderAt + 5 * min),
     },
     { id: 'reading', if: (f) => f.session.pageViews >= 2 },
@@ -333,9 +336,9 @@ export const shop: ShopModel = {
       id: 'cheap_seen',
       when: { on: views },
       if: (f) => number(f.trait('cheapest')) < 50,
-      unless: (f) => f.segments['big_cart']!,
+      unless: (f) => f.isIn('big_cart'),
       limit: { times: 1, per: (f) => f.product.category },
-      entries: [{ show: { slot: 'banner', content: 'hint', while: (f) => !f.segments['big_cart'] } }],
+      entries: [{ show: { slot: 'banner', content: 'hint', while: (f) => !f.isIn('big_cart') } }],
     },
     {
       id: 'daily',
@@ -420,13 +423,13 @@ export const shop: ShopModel = {
     {
       id: 'read_long',
       when: { spent: 60 },
-      if: (f) => f.segments['reading']!,
+      if: (f) => f.isIn('reading'),
       entries: [{ show: { slot: 'corner', content: 'plain', for: 2 * min } }],
     },
     {
       id: 'still_looking',
       when: { absent: views, since: searches, for: 90 * s, key: (f) => f.lastSearch },
-      unless: (f) => f.segments['gone_quiet']!,
+      unless: (f) => f.isIn('gone_quiet'),
       cooldown: 2 * min,
       entries: [{ show: { slot: 'corner', content: 'offer' } }],
     },
@@ -466,7 +469,7 @@ export const shop: ShopModel = {
       id: 'warm',
       when: { entered: ['still_warm', 'hot', 'tent_lover'], left: ['big_cart', 'brand_hopper', 'reading'] },
       entries: [
-        { show: { slot: 'cart_corner', content: 'hint', for: 5 * min, while: (f) => !f.segments['late_buyer'] } },
+        { show: { slot: 'cart_corner', content: 'hint', for: 5 * min, while: (f) => !f.isIn('late_buyer') } },
       ],
       priority: 1,
     },
@@ -474,7 +477,7 @@ export const shop: ShopModel = {
       id: 'welcome',
       when: { entered: ['browsing', 'gone_quiet', 'season', 'bargain', 'restless'], left: [] },
       cooldown: 2 * min,
-      entries: [{ show: { slot: 'banner', content: 'offer', while: (f) => !f.segments['gone_quiet'] } }],
+      entries: [{ show: { slot: 'banner', content: 'offer', while: (f) => !f.isIn('gone_quiet') } }],
       priority: 1,
     },
   ],

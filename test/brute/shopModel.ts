@@ -25,7 +25,7 @@ export interface Facts extends Seen {
   readonly idle: number;
   readonly session: { readonly pageViews: number };
   trait(name: string): Value;
-  readonly segments: { readonly [id: string]: boolean };
+  isIn(segment: string): boolean;
   /** The events that a sequence names. */
   named(name: string): Seen;
 }

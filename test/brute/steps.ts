@@ -71,6 +71,8 @@ export function waitsOf(steps: readonly Step[], rule: ModelRule): ReadonlyMap<st
     if (setBy !== undefined && event.te < setBy.te) continue;
     if (when.absent.includes(event.type)) waits.delete(key);
     if (!when.since.includes(event.type) || inOrder) continue;
+    // The one that was set last stands at the end.
+    waits.delete(key);
     waits.set(key, { due: now + when.for, skew, te: event.te });
     if (waits.size > waitsMost) {
       const earliest = [...waits].reduce((first, each) => (each[1].due < first[1].due ? each : first));

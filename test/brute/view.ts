@@ -2,6 +2,7 @@ import {
   cartOf,
   type Happened,
   type ModelCart,
+  once,
   type Seen,
   seenOf,
   traitValue,
@@ -57,10 +58,11 @@ export class View implements Facts {
     return this.#seen().product;
   }
   get cart(): ModelCart {
-    return cartOf(this.#past.events);
+    return once(this.#past.events, 'cart', () => cartOf(this.#past.events));
   }
   get orders(): number {
-    return this.#past.events.filter(({ type }) => type === 'order_completed').length;
+    const { events } = this.#past;
+    return once(events, 'orders', () => events.filter(({ type }) => type === 'order_completed').length);
   }
   get lastOrderAt(): number | null {
     return this.#past.events.findLast(({ type }) => type === 'order_completed')?.te ?? null;
@@ -76,11 +78,12 @@ export class View implements Facts {
     return this.now - visitorNow(this.#past.events);
   }
   get session(): Facts['session'] {
-    const events = this.#past.events.filter(({ session }) => session === this.#session);
-    return { pageViews: events.filter(({ type }) => type === 'page_viewed').length };
+    const { events } = this.#past;
+    const pages = once(events, 'pages', () => events.filter(({ type }) => type === 'page_viewed'));
+    return { pageViews: pages.filter(({ session }) => session === this.#session).length };
   }
-  get segments(): Facts['segments'] {
-    return Object.fromEntries(this.#shop.segments.map(({ id }) => [id, this.#segments.has(id)]));
+  isIn(segment: string): boolean {
+    return this.#segments.has(segment);
   }
   get traits(): { readonly [name: string]: Value } {
     return Object.fromEntries(Object.keys(this.#shop.traits).map((name) => [name, this.trait(name)]));
@@ -107,7 +110,7 @@ export class View implements Facts {
 
 /** The largest event time; 0 while there is none. */
 export function visitorNow(events: readonly Happened[]): number {
-  return Math.max(0, ...events.map(({ te }) => te));
+  return once(events, 'now', () => Math.max(0, ...events.map(({ te }) => te)));
 }
 
 /** One that throws does not hold. */
