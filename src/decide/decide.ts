@@ -70,20 +70,21 @@ export function decide(visitor: Visitor, event: PlacedEvent, bundles: ActiveBund
 
 /**
  * The same for a timer of a rule, or for the passing of time alone: no event, and visitor now stays as it is.
- * @param fires the rule whose wait is over; null: none
+ * @param rule whose wait is over; null: none, or it is gone
  */
 export function decideFiring(
   visitor: Visitor,
   now: number,
   bundles: ActiveBundles,
-  fires: { readonly rule: Rule; readonly timer: Timer } | null,
+  timer: Pick<Timer, 'what' | 'key'>,
+  rule: Rule | null,
 ): Decision {
   const scope = new EventScope(bundles, visitor, now, null, now);
-  const taken = fires === null ? null : takeWait(visitor.rules, fires.rule, fires.timer.key[1] ?? '');
+  const [id = '', key = ''] = timer.key;
+  const taken = timer.what === 'rule' ? takeWait(visitor.rules, id, key) : null;
   const segments = withSegments(visitor, scope, bundles.playbook);
-  const { trigger } = fires?.rule ?? {};
-  const says = trigger?.kind === 'absence' ? trigger.says : null;
-  const triggered = fires === null ? [] : [{ rule: fires.rule, names: null, says }];
+  const says = rule?.trigger.kind === 'absence' ? rule.trigger.says : null;
+  const triggered = rule === null ? [] : [{ rule, names: null, says }];
   const step = runStep(segments, triggered, taken?.rules ?? visitor.rules, bundles, scope);
   return { ...step, waits: [], wait: taken?.wait ?? null, scope };
 }

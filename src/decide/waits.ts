@@ -91,13 +91,13 @@ function absencesOf(playbook: Playbook, eventType: string): readonly AbsenceRule
 }
 
 /** The wait whose timer fires, and the rules' states without it. */
-export function takeWait(before: TraitStates, rule: Rule, key: string): { rules: TraitStates; wait: Wait | null } {
-  const waits = (before.get(waitName(rule.id)) as readonly Wait[] | undefined) ?? [];
+export function takeWait(before: TraitStates, rule: string, key: string): { rules: TraitStates; wait: Wait | null } {
+  const waits = (before.get(waitName(rule)) as readonly Wait[] | undefined) ?? [];
   const wait = waits.find((each) => each[0] === key) ?? null;
   if (wait === null) return { rules: before, wait };
   const others = waits.filter((each) => each !== wait);
   const left = others.length === 0 ? undefined : (others as unknown as Json);
-  return { rules: before.with([[waitName(rule.id), left]]), wait };
+  return { rules: before.with([[waitName(rule), left]]), wait };
 }
 
 function keyOf({ key }: AbsenceTrigger, scope: EventScope): string | null {

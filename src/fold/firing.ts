@@ -121,5 +121,5 @@ function decided(
   const runs = rule?.status === 'live' && rule.trigger.kind === 'absence';
   const isDropped =
     (timer.what === 'rule' && !runs) || (timer.what === 'segment' && id !== '' && !playbook.segments.has(id));
-  return { ...decideFiring(visitor, now, bundles, runs ? { rule: rule!, timer } : null), isDropped };
+  return { ...decideFiring(visitor, now, bundles, timer, runs ? rule! : null), isDropped };
 }

@@ -4,9 +4,10 @@ import { UsherError } from '../errors.ts';
 import { nearest } from '../model/nearest.ts';
 import { ConditionIndex } from './conditionIndex.ts';
 import { checkContent, compileContent, textsOf } from './contents.ts';
+import { warnOfRules } from './doubts.ts';
 import { type CheckedEvent, checkEvent, finishEvent, newAjv } from './events.ts';
 import { checkText } from './expressions.ts';
-import { factsOfAnything, factsOfEvent, type VisitorFacts } from './facts.ts';
+import { factsOfAnything, factsOfEvent, type VisitorFacts, visitorFacts } from './facts.ts';
 import { mainFileKeys, type RawContent, type RawEvent, type RawFile, type RawSlot, readSections } from './format.ts';
 import type {
   Catalog,
@@ -16,13 +17,17 @@ import type {
   Product,
   Rule,
   Scope,
+  Segment,
   SlotDefinition,
   Trait,
 } from './playbook.ts';
 import { type Problem, Report, type Span } from './problem.ts';
-import { checkRule } from './rules.ts';
+import { type CheckedRule, checkRule } from './rules.ts';
+import { checkSegments } from './segments.ts';
 import type { Named } from './shape.ts';
-import { type CheckedTrait, checkTrait, type EventPlaces, visitorFacts } from './traits.ts';
+import type { RuleSurroundings } from './surroundings.ts';
+import { checkSize, checkSizes } from './traitBudget.ts';
+import { type CheckedTrait, checkTrait, type EventPlaces } from './traits.ts';
 import { readYaml, type ScalarTree } from './tree.ts';
 
 /** The file that every bundle begins with; no folder can hold one of that name. */
@@ -78,24 +83,40 @@ class PlaybookCompiler {
       facts: new Map([...events].map(([type, { checked }]) => [type, checked.facts])),
       spanOf: (type) => events.get(type)?.span,
     };
-    const traits = this.#checkTraits(places);
-    const visitor = visitorFacts(traits);
+    const traits = this.#checkTraits(places, main.minorDigits);
+    const rawSegments = this.#section('segments');
+    const visitor = visitorFacts(traits, [...rawSegments.keys()]);
+    const allTraits = traits.map(({ trait }) => trait);
+    const segments = checkSegments(rawSegments, allTraits, visitor, this.#report);
     const eventTypes = this.#finishEvents(events, main.minorDigits);
     const slots = this.#section('slots');
     const contents = this.#section('content');
     const shown = new Map<string, Declarations>();
     const filled = new Set<string>();
-    const rules = this.#checkRules(places, visitor, main.minorDigits, slots, contents, (content, slot, declared) => {
-      if (!shown.has(content)) shown.set(content, declared);
-      filled.add(slot);
+    const checkedRules = this.#checkRules({
+      events: places,
+      eventTypes,
+      slots,
+      contents,
+      segments: rawSegments,
+      traits: new Map(traits.map((checked) => [checked.trait.name, checked])),
+      visitor,
+      minorDigits: main.minorDigits,
+      report: this.#report,
+      shows: (content, slot, declared) => {
+        if (!shown.has(content)) shown.set(content, declared);
+        filled.add(slot);
+      },
     });
+    warnOfRules(checkedRules, segments, this.#report);
     const fallbacks = this.#checkSlots(slots, contents, filled);
     const definitions = this.#compileContents(contents, shown, fallbacks, visitor, main.minorDigits);
-    return assemble(version, main, eventTypes, traits, definitions, slots, rules);
+    const rules = new Map(checkedRules.map(({ rule }) => [rule.id, rule]));
+    return assemble(version, main, eventTypes, allTraits, segments, definitions, slots, rules);
   }
 
   /** Every declaration of a section by id; a second one of the same id is an error that names both places. */
-  #section<K extends 'events' | 'traits' | 'content' | 'slots' | 'rules'>(
+  #section<K extends 'events' | 'traits' | 'segments' | 'content' | 'slots' | 'rules'>(
     name: K,
   ): Map<string, NonNullable<RawFile[K]>[number]> {
     const found = new Map<string, NonNullable<RawFile[K]>[number]>();
@@ -164,16 +185,20 @@ class PlaybookCompiler {
     return events;
   }
 
-  #checkTraits(places: EventPlaces): CheckedTrait[] {
+  #checkTraits(places: EventPlaces, minorDigits: number): CheckedTrait[] {
     const builtIn = new Set(
       this.#files
         .filter((file) => file.builtIn)
         .flatMap((file) => (file.sections.traits ?? []).map(({ span }) => span.file)),
     );
-    return [...this.#section('traits').values()].flatMap((named) => {
-      const checked = checkTrait(named, builtIn.has(named.span.file), places, this.#report);
+    const all = [...this.#section('traits').values()].flatMap((named) => {
+      const checked = checkTrait(named, builtIn.has(named.span.file), minorDigits, places, this.#report);
       return checked === null ? [] : [checked];
     });
+    const own = all.filter(({ span }) => !builtIn.has(span.file));
+    const tooLarge = own.filter((checked) => !checkSize(checked, this.#report));
+    if (tooLarge.length === 0) checkSizes(all, own, this.#report);
+    return all;
   }
 
   #finishEvents(
@@ -190,26 +215,11 @@ class PlaybookCompiler {
     return finished;
   }
 
-  #checkRules(
-    events: EventPlaces,
-    visitor: VisitorFacts,
-    minorDigits: number,
-    slots: ReadonlyMap<string, Named<RawSlot>>,
-    contents: ReadonlyMap<string, Named<RawContent>>,
-    shows: (content: string, slot: string, declared: Declarations) => void,
-  ): Map<string, Rule> {
-    const report = this.#report;
-    const eventNames = new Map(
-      [...this.#section('events')].map(([type, { value }]) => [type, value.name?.value ?? type]),
-    );
-    const rules = new Map<string, Rule>();
-    for (const [id, named] of this.#section('rules')) {
-      const rule = checkRule(named, { events, eventNames, slots, contents, visitor, minorDigits, report, shows });
-      if (rule === null) continue;
-      rules.set(id, rule);
-      if (rule.status === 'draft') report.warning(named.span, `the rule ${id} is a draft and does not run`);
-    }
-    return rules;
+  #checkRules(around: RuleSurroundings): CheckedRule[] {
+    return [...this.#section('rules').values()].flatMap((named) => {
+      const checked = checkRule(named, around);
+      return checked === null ? [] : [checked];
+    });
   }
 
   /** Fallbacks are shown without an event, to anyone: there is nothing that their texts could name. */
@@ -306,7 +316,8 @@ function assemble(
   version: string,
   main: Main,
   events: ReadonlyMap<string, EventType>,
-  traits: readonly CheckedTrait[],
+  traits: readonly Trait[],
+  segments: ReadonlyMap<string, Segment>,
   contents: ReadonlyMap<string, ContentDefinition>,
   slots: ReadonlyMap<string, Named<RawSlot>>,
   rules: ReadonlyMap<string, Rule>,
@@ -315,9 +326,10 @@ function assemble(
   const rulesByEvent = new Map<string, ConditionIndex<Rule>>();
   const traitsByEvent = new Map<string, ConditionIndex<Trait>>();
   for (const type of events.keys()) {
-    rulesByEvent.set(type, new ConditionIndex(live.filter(({ when }) => when.includes(type))));
-    const ofType = traits.map(({ trait }) => trait).filter(({ events }) => events === null || events.includes(type));
-    traitsByEvent.set(type, new ConditionIndex(ofType));
+    const ofType = live.filter(({ when }) => when.includes(type));
+    rulesByEvent.set(type, new ConditionIndex(ofType, (rule) => (runsAtOnce(rule) ? rule.if : null)));
+    const traitsOfType = traits.filter(({ events }) => events === null || events.includes(type));
+    traitsByEvent.set(type, new ConditionIndex(traitsOfType, (trait) => trait.if));
   }
   const definitions = new Map<string, SlotDefinition>();
   for (const [name, { value }] of slots) {
@@ -332,13 +344,20 @@ function assemble(
     version,
     ...main,
     events,
-    traits: new Map(traits.map(({ trait }) => [trait.name, trait])),
+    traits: new Map(traits.map((trait) => [trait.name, trait])),
     contents,
     slots: definitions,
     rules,
+    segments,
+    segmentRules: live.filter(({ trigger }) => trigger.kind === 'segment'),
     rulesFor: (type, event) => candidatesOf(rulesByEvent.get(type), event),
     traitsFor: (type, event) => candidatesOf(traitsByEvent.get(type), event),
   };
+}
+
+/** A sequence or an absence must see each of its events, whatever its `if` says of the one that it runs with. */
+function runsAtOnce({ trigger }: Rule): boolean {
+  return trigger.kind === 'event' || trigger.kind === 'spent';
 }
 
 function candidatesOf<T extends Rule | Trait>(index: ConditionIndex<T> | undefined, event?: Scope): readonly T[] {

@@ -7,18 +7,20 @@ const leastIndexed = 8;
  * The rules, or traits, of one event type by the text that their condition wants at one path. A shop writes a rule for each category or
  * product, and an event concerns one of them: the others need not be asked, because their condition is false for certain.
  */
-export class ConditionIndex<T extends { readonly if: Condition | null }> {
+export class ConditionIndex<T> {
   readonly all: readonly T[];
   readonly #path: readonly string[] | null;
   /** Places in `all`, in order. */
   readonly #unindexed: readonly number[];
   readonly #byText = new Map<string, number[]>();
 
-  constructor(all: readonly T[]) {
+  /** @param conditionOf what must hold for it to be of any concern; null: nothing */
+  constructor(all: readonly T[], conditionOf: (each: T) => Condition | null) {
     this.all = all;
-    this.#path = commonPath(all);
+    const conditions = all.map(conditionOf);
+    this.#path = commonPath(conditions);
     this.#unindexed = [...all.keys()].filter((place) => {
-      const texts = textsAt(all[place]!, this.#path);
+      const texts = textsAt(conditions[place] ?? null, this.#path);
       for (const text of new Set(texts)) this.#byText.set(text, [...(this.#byText.get(text) ?? []), place]);
       return texts === null;
     });
@@ -48,10 +50,10 @@ export class ConditionIndex<T extends { readonly if: Condition | null }> {
 const none: readonly number[] = [];
 
 /** The path that most conditions compare; null: too few do. */
-function commonPath(all: readonly { readonly if: Condition | null }[]): readonly string[] | null {
+function commonPath(conditions: readonly (Condition | null)[]): readonly string[] | null {
   const counts = new Map<string, { readonly path: readonly string[]; count: number }>();
-  for (const each of all) {
-    for (const { path } of each.if?.equalities ?? []) {
+  for (const condition of conditions) {
+    for (const { path } of condition?.equalities ?? []) {
       const counted = counts.get(path.join('.')) ?? { path, count: 0 };
       counted.count++;
       counts.set(path.join('.'), counted);
@@ -61,10 +63,10 @@ function commonPath(all: readonly { readonly if: Condition | null }[]): readonly
   return most === undefined || most.count < leastIndexed ? null : most.path;
 }
 
-/** null: its condition does not depend on the path alone. */
-function textsAt(each: { readonly if: Condition | null }, path: readonly string[] | null): readonly string[] | null {
+/** null: it does not depend on the path alone. */
+function textsAt(condition: Condition | null, path: readonly string[] | null): readonly string[] | null {
   const name = path?.join('.');
-  return each.if?.equalities.find((equality) => equality.path.join('.') === name)?.texts ?? null;
+  return condition?.equalities.find((equality) => equality.path.join('.') === name)?.texts ?? null;
 }
 
 function valueAt(scope: Scope, path: readonly string[]): unknown {

@@ -1,9 +1,9 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { type CelType, money, string, timestamp } from '../cel/types.ts';
+import { money } from '../cel/types.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import { nearest } from '../model/nearest.ts';
-import { type EventFacts, fieldsOfSchema } from './facts.ts';
+import { type EventFacts, fieldsOfSchema, ownEventFields } from './facts.ts';
 import type { RawEvent } from './format.ts';
 import type { EventType, PropertyProblem, Text } from './playbook.ts';
 import type { Report, Span } from './problem.ts';
@@ -11,9 +11,6 @@ import { entryOf, toJson } from './tree.ts';
 
 /** What a schema that sets no bound of its own gets: nothing that is stored may be without one. */
 export const propertyLimits = { textLength: 1_024, items: 200, depth: 20, problems: 5 } as const;
-
-/** What every event has besides its properties. */
-const ownFields: { readonly [name: string]: CelType } = { id: string, type: string, at: timestamp };
 
 export interface CheckedEvent {
   readonly type: string;
@@ -48,7 +45,7 @@ export function checkEvent(type: string, raw: RawEvent, span: Span, ajv: Ajv2020
     return null;
   }
   const fields = fieldsOfSchema(schema);
-  const taken = Object.keys(ownFields).find((name) => Object.hasOwn(fields, name));
+  const taken = Object.keys(ownEventFields).find((name) => Object.hasOwn(fields, name));
   if (taken !== undefined) {
     const place = tree === undefined ? undefined : entryOf(entryOf(tree, 'properties')?.value ?? tree, taken)?.keySpan;
     report.error(place ?? span, `event.${taken} is the event's own ${taken}; a property cannot be called so`, {
@@ -65,7 +62,7 @@ export function checkEvent(type: string, raw: RawEvent, span: Span, ajv: Ajv2020
     if (check(properties)) return [];
     return (check.errors ?? []).slice(0, propertyLimits.problems).map((error) => toProblem(error, known));
   };
-  const facts = { type, fields: { ...fields, ...ownFields } };
+  const facts = { type, fields: { ...fields, ...ownEventFields } };
   return { type, name: raw.name?.value ?? type.replaceAll('_', ' '), schema, facts, validate };
 }
 

@@ -12,6 +12,14 @@ import { type ScalarTree, within } from './tree.ts';
 export interface CheckedCondition extends Condition {
   readonly cel: Cel;
 }
+export interface CheckedExpression extends Expression {
+  readonly cel: Cel;
+}
+
+/** The tree and type behind a condition or expression of a playbook: all of them are made here. */
+export function celOf(each: Condition | Expression): Cel {
+  return (each as CheckedCondition | CheckedExpression).cel;
+}
 
 export function checkCondition(at: Located<string>, declared: Declarations, report: Report): CheckedCondition | null {
   const cel = take(compileCondition(at.value, declared), at.tree, report);
@@ -26,11 +34,7 @@ export function checkCondition(at: Located<string>, declared: Declarations, repo
       };
 }
 
-export function checkExpression(
-  at: Located<string>,
-  declared: Declarations,
-  report: Report,
-): (Expression & { readonly cel: Cel }) | null {
+export function checkExpression(at: Located<string>, declared: Declarations, report: Report): CheckedExpression | null {
   const cel = take(compileCel(at.value, declared), at.tree, report);
   return cel === null
     ? null

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { canonicalJson } from '../../src/model/json.ts';
 import { builtInPath, compilePlaybook, mainPath } from '../../src/playbook/compile.ts';
-import type { Playbook } from '../../src/playbook/playbook.ts';
+import type { Entry, Playbook, Show } from '../../src/playbook/playbook.ts';
 import type { Problem } from '../../src/playbook/problem.ts';
 
 const builtIn = readFileSync(new URL('../../src/playbook/builtin.yaml', import.meta.url), 'utf8');
@@ -24,4 +24,11 @@ export function playbookOf(text: string): Playbook {
   if (playbook === null)
     throw new Error(problems.map(({ line, column, message }) => `${line}:${column} ${message}`).join('\n'));
   return playbook;
+}
+
+/** What the entry of a rule shows. */
+export function showOf(playbook: Playbook, rule: string, entry = 0): Show {
+  const found: Entry | undefined = playbook.rules.get(rule)?.entries[entry];
+  if (found?.do !== 'show') throw new Error(`entry ${entry} of the rule ${rule} shows nothing`);
+  return found;
 }
