@@ -68,7 +68,8 @@ export class Arrivals {
   #arriveNumbered(arrived: Arrived, id: string, number: number): void {
     let source = this.#sources.find((each) => each.id === id);
     if (source === undefined) {
-      if (number > 9) throw new Error(`the model knows sources that begin with 1 to 9 only; ${id} begins with ${number}`);
+      if (number > 9)
+        throw new Error(`the model knows sources that begin with 1 to 9 only; ${id} begins with ${number}`);
       source = { id, next: 1, missing: new Set(), held: [] };
       this.#sources.push(source);
     }
@@ -96,7 +97,8 @@ export class Arrivals {
     const number = arrived.record.sequence!;
     for (; source.next < number; source.next++) source.missing.add(source.next);
     source.next = number + 1;
-    if (source.missing.size > missingMost) throw new Error(`source ${source.id} misses more numbers than the model knows`);
+    if (source.missing.size > missingMost)
+      throw new Error(`source ${source.id} misses more numbers than the model knows`);
     this.#fold(arrived);
   }
 }

@@ -18,12 +18,7 @@ export interface Standing {
 }
 
 /** The segments whose conditions hold for a visitor with this past, at `now` (semantics 3.9). */
-export function segmentsAt(
-  shop: ShopModel,
-  past: Past,
-  now: number,
-  session: number | null,
-): ReadonlySet<string> {
+export function segmentsAt(shop: ShopModel, past: Past, now: number, session: number | null): ReadonlySet<string> {
   const segments = new Set<string>();
   for (const { id, if: condition } of shop.segments) {
     if (holds(condition, new View({ shop, past, now, session, segments }))) segments.add(id);
@@ -116,8 +111,7 @@ function isCandidate(standing: Standing, time: number): boolean {
       return (
         time % stepOf(width) === 0 &&
         givenTo(trait, shop.catalog, past.events).some(
-          ({ event: { te, now } }) =>
-            isCovered(width, te, now) && isCovered(width, te, time - 1) && !isCovered(width, te, time),
+          ({ event: { te } }) => isCovered(width, te, time - 1) && !isCovered(width, te, time),
         )
       );
     }),

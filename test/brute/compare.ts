@@ -132,7 +132,11 @@ export function difference(
   const b = fold as { readonly [name: string]: unknown };
   for (const name of new Set([...Object.keys(a), ...Object.keys(b)])) {
     const isScore = what.endsWith('liking');
-    const found = difference(`${what}.${name}`, a[name] ?? (isScore ? 0 : undefined), b[name] ?? (isScore ? 0 : undefined));
+    const found = difference(
+      `${what}.${name}`,
+      a[name] ?? (isScore ? 0 : undefined),
+      b[name] ?? (isScore ? 0 : undefined),
+    );
     if (found !== null) return found;
   }
   return null;

@@ -117,7 +117,10 @@ export function once<T>(events: readonly Happened[], question: unknown, answer: 
   return known.get(question) as T;
 }
 
-/** What these events give to the trait, those of other sessions and outside of its window too. */
+/**
+ * What these events give to the trait, those of other sessions too, in the order in which it joins them: a window by its steps, and
+ * without what came too late to stand in it.
+ */
 export function givenTo(trait: ModelTrait, catalog: readonly Product[], events: readonly Happened[]): readonly Given[] {
   return once(events, trait, () => allGivenTo(trait, catalog, events));
 }
@@ -137,12 +140,12 @@ function allGivenTo(trait: ModelTrait, catalog: readonly Product[], events: read
       // What fails gives nothing.
     }
   }
-  return given;
-}
-
-/** Whether it stands in a window: it never did if it came too late for it, and it does no more when its step has left. */
-export function stands(width: number, event: Happened, now: number): boolean {
-  return isCovered(width, event.te, event.now) && isCovered(width, event.te, now);
+  const { over } = trait;
+  if (over === undefined) return given;
+  const step = stepOf(over);
+  return given
+    .filter(({ event }) => isCovered(over, event.te, event.now))
+    .sort((a, b) => Math.floor(a.event.te / step) - Math.floor(b.event.te / step));
 }
 
 export function traitValue(
@@ -153,12 +156,9 @@ export function traitValue(
   session: number | null,
 ): Value {
   const { over } = trait;
-  let given = [...givenTo(trait, catalog, events)];
+  let given = givenTo(trait, catalog, events);
   if (trait.inSession) given = given.filter(({ event }) => event.session === session);
-  if (over !== undefined) {
-    given = given.filter(({ event }) => stands(over, event, now));
-    given.sort((a, b) => Math.floor(a.event.te / stepOf(over)) - Math.floor(b.event.te / stepOf(over)));
-  }
+  if (over !== undefined) given = given.filter(({ event }) => isCovered(over, event.te, now));
   if (trait.by === undefined) return oneValue(trait, given, now);
   const read: { [group: string]: Value } = {};
   const most = trait.groups ?? 16;

@@ -35,9 +35,13 @@ export function historyOf(seed: number, beginning?: number): History {
   const whole = (below: number) => Math.floor(random() * below);
   const pick = <T>(list: readonly T[]): T => list[whole(list.length)]!;
   /** Mostly the first ones. */
-  const small = () => pick([0, 0, 0, 1, 1, 20, 999, 1_000, 2_000, 3_000, 5_000, 7_000, 10_000, 10_000, 20_000, 40_000, minute]);
+  const small = () =>
+    pick([0, 0, 0, 1, 1, 20, 999, 1_000, 2_000, 3_000, 5_000, 7_000, 10_000, 10_000, 20_000, 40_000, minute]);
 
-  const visitors = Array.from({ length: 1 + whole(3) }, (_, i) => `${pick(['ids', 'numbers', 'both', 'imported'])}-${i}`);
+  const visitors = Array.from(
+    { length: 1 + whole(3) },
+    (_, i) => `${pick(['ids', 'numbers', 'both', 'imported'])}-${i}`,
+  );
   const records = visitors.length * (30 + whole(90));
   let clock = beginning ?? pick(beginnings);
   let made = 0;
@@ -52,12 +56,15 @@ export function historyOf(seed: number, beginning?: number): History {
     const { id: productId, price } = pick(products);
     const known = { productId, price: price / 100 };
     if (what < 11) return { type: 'product_viewed', properties: { productId: chance(0.03) ? 'gone' : productId } };
-    if (what < 16) return { type: 'search_performed', properties: { query: pick(['tents', 'boots', 'tents', 'lamps', 'rope']) } };
+    if (what < 16)
+      return { type: 'search_performed', properties: { query: pick(['tents', 'boots', 'tents', 'lamps', 'rope']) } };
     if (what < 20) return { type: 'page_viewed', properties: {} };
     if (what < 24) return { type: 'cart_item_added', properties: { ...known, quantity: 1 + whole(2) } };
-    if (what < 26) return { type: 'cart_item_removed', properties: chance(0.5) ? { productId } : { productId, quantity: 1 } };
+    if (what < 26)
+      return { type: 'cart_item_removed', properties: chance(0.5) ? { productId } : { productId, quantity: 1 } };
     if (what < 28) return { type: 'checkout_started', properties: {} };
-    if (what < 30) return { type: 'order_completed', properties: { orderId: `o${made}`, lines: [{ ...known, quantity: 1 }] } };
+    if (what < 30)
+      return { type: 'order_completed', properties: { orderId: `o${made}`, lines: [{ ...known, quantity: 1 }] } };
     return { type: 'time_spent', properties: { pageViewId: pick(['a', 'b', 'c']), seconds: pick([10, 59.5, 60, 90]) } };
   };
 
@@ -99,7 +106,9 @@ export function historyOf(seed: number, beginning?: number): History {
     times.set(visitor, [...(times.get(visitor) ?? []), at ?? clock].slice(-12));
     const isImported = visitor.startsWith('imported') && !live.has(visitor);
     const base = { v: 1, kind: 'event', id: `e${made++}`, visitor, ...happening() } as const;
-    const context = chance(0.03) ? { context: { timeZone: pick(['America/New_York', 'Asia/Tokyo', 'Mars/Base']) } } : {};
+    const context = chance(0.03)
+      ? { context: { timeZone: pick(['America/New_York', 'Asia/Tokyo', 'Mars/Base']) } }
+      : {};
     const numbered = isImported || visitor.startsWith('numbers') || (visitor.startsWith('both') && chance(0.6));
     const source = pick(visitor.startsWith('numbers') ? ['tab', 'tab', 'phone'] : ['tab']);
     const key = `${visitor} ${source}`;
@@ -128,7 +137,9 @@ export function historyOf(seed: number, beginning?: number): History {
     } else if (what < 0.16 && log.length > 0) {
       const repeated = log[log.length - 1 - whole(Math.min(10, log.length))]!.value;
       // An imported event of a visitor that is live would fail, also a repeated one that was never folded.
-      append(repeated.kind === 'event' && live.has(repeated.visitor) && repeated.imported ? { kind: 'tick' } : repeated);
+      append(
+        repeated.kind === 'event' && live.has(repeated.visitor) && repeated.imported ? { kind: 'tick' } : repeated,
+      );
     } else if (what < 0.18) {
       append({ kind: 'advance', to: clock - importedAgo + pick([0, minute, 5 * minute]) });
     } else {

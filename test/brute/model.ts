@@ -22,7 +22,10 @@ import { holds, type Past, type SetValue, View, visitorNow } from './view.ts';
 /** A record of the log with its stamp. */
 export interface Logged {
   readonly stamp: number;
-  readonly value: EventRecord | { readonly kind: 'tick' | 'activate' } | { readonly kind: 'advance'; readonly to: number };
+  readonly value:
+    | EventRecord
+    | { readonly kind: 'tick' | 'activate' }
+    | { readonly kind: 'advance'; readonly to: number };
 }
 
 /** A step of the visitor, an event or a firing, in which rules ran or segments changed. */
@@ -69,6 +72,8 @@ export class VisitorModel {
   #historic = true;
   #appendTime = 0;
   #offset = -1;
+  /** Worked out once a step, as it is asked for at every record. */
+  #known: { readonly steps: readonly Step[]; readonly waiting: readonly Waiting[] } = { steps: [], waiting: [] };
   /** How far the next change of the segments was looked for since the last step, so that no second is looked at twice. */
   #looked: { readonly steps: readonly Step[]; readonly upTo: number; readonly found: Waiting | null } | null = null;
 
@@ -109,7 +114,8 @@ export class VisitorModel {
     for (;;) {
       const hold = this.#arrivals.nextHold();
       const next = this.#nextByWall();
-      const isHold = hold !== null && hold.wallDue <= this.#appendTime && (next === null || hold.wallDue <= wallOf(next));
+      const isHold =
+        hold !== null && hold.wallDue <= this.#appendTime && (next === null || hold.wallDue <= wallOf(next));
       if (isHold) this.#arrivals.endHold(hold.source);
       else if (next !== null) this.#fire(this.#nextByDue(next.due)!);
       else return;
@@ -137,7 +143,13 @@ export class VisitorModel {
   }
 
   /** All timers that wait, holds excepted; the one of the segments only if it is due by `upTo`. */
-  #waiting(upTo: number): Waiting[] {
+  #waiting(upTo: number): readonly Waiting[] {
+    if (this.#known.steps !== this.#steps) this.#known = { steps: this.#steps, waiting: this.#waitingButChange() };
+    const change = this.#nextChange(upTo);
+    return change === null ? this.#known.waiting : [...this.#known.waiting, change];
+  }
+
+  #waitingButChange(): readonly Waiting[] {
     const waiting: Waiting[] = [];
     const lastEvent = this.#steps.findLast(({ event }) => event !== null);
     if (lastEvent !== undefined && sessionOf(this.#steps) !== null) {
@@ -157,8 +169,6 @@ export class VisitorModel {
         if (show.until !== undefined) end('until', show.until);
       }
     }
-    const change = this.#nextChange(upTo);
-    if (change !== null) waiting.push(change);
     return waiting;
   }
 

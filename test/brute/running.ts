@@ -1,4 +1,4 @@
-import type { Facts, ModelRule, ModelShow, ShopModel } from './shopModel.ts';
+import type { Facts, ModelLimit, ModelRule, ModelShow, ShopModel } from './shopModel.ts';
 import { keyText, type Run } from './steps.ts';
 import { holds, type SetValue } from './view.ts';
 
@@ -40,13 +40,8 @@ export function tryRule(
   const group = limit?.group ?? rule.id;
   const run: Run = { rule: rule.id, group, now, session: session ?? 0, day: local.day, key };
   if (limit !== undefined) {
-    const counted = before.filter((each) => {
-      if (each.group !== group) return false;
-      if (limit.per === 'visitor') return true;
-      if (limit.per === 'session') return each.session === run.session;
-      return limit.per === 'day' ? each.day === run.day : each.key === key;
-    });
-    if (counted.length >= limit.times) return null;
+    const together = before.filter((each) => each.group === group);
+    if (countedBy(limit, run, together) >= limit.times) return null;
   }
 
   const shows: ModelShow[] = [];
@@ -59,6 +54,15 @@ export function tryRule(
     if (rule.choose) break;
   }
   return shows.length + sets.length === 0 ? null : { run, shows, sets };
+}
+
+/** How often the rules that count together have run, by what the limit counts. */
+function countedBy({ per }: ModelLimit, run: Run, together: readonly Run[]): number {
+  if (per === 'visitor') return together.length;
+  if (typeof per === 'function') return together.filter(({ key }) => key === run.key).length;
+  // Of the last session, or day, in which they ran: one that comes back, as a day does with another time zone, begins anew.
+  const isOther = (each: Run) => (per === 'session' ? each.session !== run.session : each.day !== run.day);
+  return together.length - 1 - together.findLastIndex(isOther);
 }
 
 interface LocalTime {
@@ -100,7 +104,11 @@ function formatOf(timeZone: string): Intl.DateTimeFormat {
 }
 
 function localTime(time: number, timeZone: string): LocalTime {
-  const parts = Object.fromEntries(formatOf(timeZone).formatToParts(time).map(({ type, value }) => [type, value]));
+  const parts = Object.fromEntries(
+    formatOf(timeZone)
+      .formatToParts(time)
+      .map(({ type, value }) => [type, value]),
+  );
   return {
     day: `${parts['year']}-${parts['month']}-${parts['day']}`,
     minute: Number(parts['hour']) * 60 + Number(parts['minute']),

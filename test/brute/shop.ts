@@ -132,8 +132,13 @@ rules:
     when: page_viewed
     from: 2026-03-27T08:05:00Z
     to: 2026-03-27T08:40:00Z
-    then: [{ show: { slot: corner, content: plain, until: 2026-03-27T08:30:00Z } }]
+    then: [{ show: { slot: corner, content: plain, until: 2026-03-27T08:12:00Z } }]
     priority: 1
+  looked_around:
+    when: { sequence: [{ event: product_viewed }, { event: page_viewed }], within: 2m, without: [search_performed, time_spent] }
+    cooldown: 30s
+    then: [{ show: { slot: corner, content: plain } }]
+    priority: 3
   noted:
     when: search_performed
     then:
@@ -372,8 +377,24 @@ export const shop: ShopModel = {
       when: { on: ['page_viewed'] },
       from: instant('2026-03-27T08:05:00Z'),
       to: instant('2026-03-27T08:40:00Z'),
-      entries: [{ show: { slot: 'corner', content: 'plain', until: instant('2026-03-27T08:30:00Z') } }],
+      entries: [{ show: { slot: 'corner', content: 'plain', until: instant('2026-03-27T08:12:00Z') } }],
       priority: 1,
+    },
+    {
+      id: 'looked_around',
+      when: {
+        sequence: {
+          elements: [
+            { events: views, run: 0 },
+            { events: ['page_viewed'], run: 1 },
+          ],
+          within: 2 * min,
+          without: ['search_performed', 'time_spent'],
+        },
+      },
+      cooldown: 30 * s,
+      entries: [{ show: { slot: 'corner', content: 'plain' } }],
+      priority: 3,
     },
     {
       id: 'noted',
@@ -468,9 +489,7 @@ export const shop: ShopModel = {
     {
       id: 'warm',
       when: { entered: ['still_warm', 'hot', 'tent_lover'], left: ['big_cart', 'brand_hopper', 'reading'] },
-      entries: [
-        { show: { slot: 'cart_corner', content: 'hint', for: 5 * min, while: (f) => !f.isIn('late_buyer') } },
-      ],
+      entries: [{ show: { slot: 'cart_corner', content: 'hint', for: 5 * min, while: (f) => !f.isIn('late_buyer') } }],
       priority: 1,
     },
     {
@@ -484,14 +503,4 @@ export const shop: ShopModel = {
 };
 
 /** Widths, waits and ends that the playbook names, ms: histories put events and ticks at them. */
-export const spans: readonly number[] = [
-  30 * s,
-  min,
-  90 * s,
-  95 * s,
-  2 * min,
-  3 * min,
-  5 * min,
-  10 * min,
-  15 * min,
-];
+export const spans: readonly number[] = [30 * s, min, 90 * s, 95 * s, 2 * min, 3 * min, 5 * min, 10 * min, 15 * min];

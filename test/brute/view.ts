@@ -1,13 +1,4 @@
-import {
-  cartOf,
-  type Happened,
-  type ModelCart,
-  once,
-  type Seen,
-  seenOf,
-  traitValue,
-  type Value,
-} from './facts.ts';
+import { cartOf, type Happened, type ModelCart, once, type Seen, seenOf, traitValue, type Value } from './facts.ts';
 import type { Facts, ShopModel } from './shopModel.ts';
 
 /** What a rule gave to a trait. */
