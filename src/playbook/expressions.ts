@@ -23,15 +23,35 @@ export function celOf(each: Condition | Expression): Cel {
 
 export function checkCondition(at: Located<string>, declared: Declarations, report: Report): CheckedCondition | null {
   const cel = take(compileCondition(at.value, declared), at.tree, report);
-  return cel === null
-    ? null
-    : {
-        source: cel.source,
-        reads: cel.reads,
-        equalities: equalitiesOf(cel.tree),
-        evaluate: (scope) => evaluateCondition(cel, scope),
-        cel,
-      };
+  return cel === null ? null : conditionOf(cel, declared);
+}
+
+function conditionOf(cel: Cel, declared: Declarations): CheckedCondition {
+  let parts: readonly Condition[] | null = null;
+  return {
+    source: cel.source,
+    reads: cel.reads,
+    equalities: equalitiesOf(cel.tree),
+    /** Made when they are asked for, to explain; deciding tries the whole. */
+    get parts() {
+      parts ??= cel.tree.op === '&&' ? partsOf(cel, declared) : [this];
+      return parts;
+    },
+    evaluate: (scope) => evaluateCondition(cel, scope),
+    cel,
+  };
+}
+
+function partsOf(cel: Cel, declared: Declarations): readonly Condition[] {
+  return conjunctsOf(cel.tree).map(({ start, end }) => {
+    const part = compileCondition(cel.source.slice(start, end), declared);
+    if (!part.ok) throw new Error(`a part of ${cel.source} does not compile alone`);
+    return conditionOf(part.cel, declared);
+  });
+}
+
+function conjunctsOf(node: Cel['tree']): readonly Cel['tree'][] {
+  return node.op === '&&' ? node.args.flatMap(conjunctsOf) : [node];
 }
 
 export function checkExpression(at: Located<string>, declared: Declarations, report: Report): CheckedExpression | null {

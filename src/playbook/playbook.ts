@@ -18,6 +18,8 @@ export interface Playbook {
   readonly events: ReadonlyMap<string, EventType>;
   /** In declaration order, the built-in ones first; an event runs those of `traitsOf(type)`. */
   readonly traits: ReadonlyMap<string, Trait>;
+  /** Types of content that it declares; contents of others are free. */
+  readonly types: ReadonlyMap<string, ContentType>;
   readonly contents: ReadonlyMap<string, ContentDefinition>;
   readonly slots: ReadonlyMap<string, SlotDefinition>;
   readonly rules: ReadonlyMap<string, Rule>;
@@ -320,6 +322,15 @@ export interface Emit {
   readonly properties: readonly (readonly [name: string, value: Expression])[];
 }
 
+/** What the data of all contents of a type are. */
+export interface ContentType {
+  readonly id: string;
+  readonly name: string;
+  /** JSON Schema of the data, as the playbook gives it, with undeclared properties refused. */
+  readonly schema: JsonObject;
+  /** What the type is called in GraphQL: `OfferContent`. */
+  readonly graphqlName: string;
+}
 export interface ContentDefinition {
   readonly id: string;
   readonly type: string;

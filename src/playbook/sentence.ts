@@ -166,10 +166,10 @@ function limitSaid({ times, per, key, group }: Limit): string {
   return `At most ${often} per ${of}${together}.`;
 }
 
-/** "Whoever …": who is in a segment, and when time alone may end that. */
+/** Who is in a segment, and whether that may end without an event. */
 export function segmentSaid({ condition, changes }: Segment): string {
-  const byTime = changes.length === 0 ? '' : ' Time alone may change it.';
-  return `A visitor of whom this holds: ${new Words().condition(condition)}.${byTime}`;
+  const byTime = changes.length === 0 ? '' : ' Time alone may change that.';
+  return `A visitor is in it as long as ${new Words().condition(condition)}.${byTime}`;
 }
 
 /** What a trait is, of the playbook's own. */
@@ -181,11 +181,11 @@ export function traitSaid(trait: Trait, events: EventNames): string {
   const what = {
     count: `How often: ${when}`,
     sum: `The sum of ${of} when ${when}`,
-    min: `The smallest ${of} when ${when}`,
-    max: `The largest ${of} when ${when}`,
+    min: `The smallest value of ${of} when ${when}`,
+    max: `The largest value of ${of} when ${when}`,
     average: `The average of ${of} when ${when}`,
-    last: `The last ${of} when ${when}`,
-    first: `The first ${of} when ${when}`,
+    last: `The last value of ${of} when ${when}`,
+    first: `The first value of ${of} when ${when}`,
     recent: `The last ${limit} different values of ${of} when ${when}, newest first`,
     distinct: `How many different values of ${of} when ${when}, up to ${limit}`,
     rate: `How often per ${spokenDuration(perMs)}: ${when}`,
@@ -196,6 +196,6 @@ export function traitSaid(trait: Trait, events: EventNames): string {
   const span =
     window !== null ? `, in the last ${spokenDuration(window.widthMs)}` : over === 'session' ? ', in this visit' : '';
   const only = condition === null ? '' : `, if ${words.condition(condition)}`;
-  const each = by === null ? '' : `, for each of ${words.value(by)} by itself`;
+  const each = by === null ? '' : `, by ${words.value(by)}`;
   return `${what}${span}${only}${each}.`;
 }

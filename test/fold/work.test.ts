@@ -24,7 +24,7 @@ const meta: ShardMeta = {
   active: null,
   lastId: null,
   counters: noCounts,
-      segments: {},
+  segments: {},
 };
 const budget = { timers: 100 };
 
