@@ -52,6 +52,9 @@ export const wordsFor: { readonly [reason in LoserReason]: string } = {
   'smaller id': 'lost to a smaller rule id',
   expired: 'has ended',
   unavailable: 'cannot be shown here',
+  'not on this page': 'is there, but not on this page',
+  'not on this device': 'is there, but not on this device',
+  'not at this hour': 'is there, but not at this hour',
 };
 
 /** "with 120.50 in the cart". What stands in the event is told by the event's own words. */

@@ -16,6 +16,7 @@ export async function explainVisitorSlot(services: Services, id: string, slot: s
   const { bundles } = services;
   const named = new Set(visitor.slots[slot]?.candidates.map((candidate) => candidate.playbook));
   for (const version of named) await bundles.loadPlaybook(version).catch(() => null);
-  const context = { playbook: active.playbook };
+  // Nobody looks: what asks for a page or a device does not hold.
+  const context = { playbook: active.playbook, page: null, device: null, timeZone: null };
   return explainSlot(visitor, slot, active, (version) => bundles.playbook(version), context, services.now());
 }

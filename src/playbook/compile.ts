@@ -3,15 +3,19 @@ import type { Declarations } from '../cel/compiler.ts';
 import { UsherError } from '../errors.ts';
 import { nearest } from '../model/nearest.ts';
 import { ConditionIndex } from './conditionIndex.ts';
-import { checkContent, compileContent, textsOf } from './contents.ts';
+import { checkContent, compileContent, dataOf, textsOf } from './contents.ts';
+import { type CheckedContentType, checkContentTypes } from './contentTypes.ts';
 import { warnOfRules } from './doubts.ts';
-import { type CheckedEvent, checkEvent, finishEvent, newAjv } from './events.ts';
+import { type CheckedEvent, checkEvent, finishEvent } from './events.ts';
 import { checkText } from './expressions.ts';
-import { factsOfAnything, factsOfEvent, type VisitorFacts, visitorFacts } from './facts.ts';
+import { factsOfAnything, factsOfEvent, visitorFacts } from './facts.ts';
+import { fitContent } from './fitContent.ts';
 import { mainFileKeys, type RawContent, type RawEvent, type RawFile, type RawSlot, readSections } from './format.ts';
+import { newAjv } from './jsonSchema.ts';
 import type {
   Catalog,
   ContentDefinition,
+  ContentType,
   EventType,
   Playbook,
   Product,
@@ -90,7 +94,8 @@ class PlaybookCompiler {
     const segments = checkSegments(rawSegments, allTraits, visitor, this.#report);
     const eventTypes = this.#finishEvents(events, main.minorDigits);
     const slots = this.#section('slots');
-    const contents = this.#section('content');
+    const types = checkContentTypes(this.#section('types').values(), this.#report);
+    const contents = this.#fitContents(types);
     const shown = new Map<string, Declarations>();
     const filled = new Set<string>();
     const checkedRules = this.#checkRules({
@@ -108,15 +113,19 @@ class PlaybookCompiler {
         filled.add(slot);
       },
     });
-    warnOfRules(checkedRules, segments, this.#report);
+    warnOfRules(checkedRules, segments, pagesOf(slots), this.#report);
     const fallbacks = this.#checkSlots(slots, contents, filled);
-    const definitions = this.#compileContents(contents, shown, fallbacks, visitor, main.minorDigits);
+    const anything = factsOfAnything(
+      visitor,
+      checkedRules.flatMap(({ names }) => names),
+    );
+    const definitions = this.#compileContents(contents, shown, fallbacks, anything, main.minorDigits);
     const rules = new Map(checkedRules.map(({ rule }) => [rule.id, rule]));
-    return assemble(version, main, eventTypes, allTraits, segments, definitions, slots, rules);
+    return assemble(version, main, eventTypes, allTraits, segments, types, definitions, slots, rules);
   }
 
   /** Every declaration of a section by id; a second one of the same id is an error that names both places. */
-  #section<K extends 'events' | 'traits' | 'segments' | 'content' | 'slots' | 'rules'>(
+  #section<K extends 'events' | 'traits' | 'segments' | 'types' | 'content' | 'slots' | 'rules'>(
     name: K,
   ): Map<string, NonNullable<RawFile[K]>[number]> {
     const found = new Map<string, NonNullable<RawFile[K]>[number]>();
@@ -222,6 +231,18 @@ class PlaybookCompiler {
     });
   }
 
+  /** The contents, each with how it meets the type that is declared for it. */
+  #fitContents(types: ReadonlyMap<string, CheckedContentType>): Map<string, Named<RawContent>> {
+    const contents = this.#section('content');
+    for (const [id, { span, value, ...named }] of contents) {
+      const type = types.get(value.type.value);
+      if (type === undefined) continue;
+      const fitted = fitContent(dataOf(value), span, type, this.#report);
+      contents.set(id, { ...named, span, value: { ...value, fitted } });
+    }
+    return contents;
+  }
+
   /** Fallbacks are shown without an event, to anyone: there is nothing that their texts could name. */
   #checkSlots(
     slots: ReadonlyMap<string, Named<RawSlot>>,
@@ -268,12 +289,12 @@ class PlaybookCompiler {
     contents: ReadonlyMap<string, Named<RawContent>>,
     shown: ReadonlyMap<string, Declarations>,
     fallbacks: ReadonlySet<string>,
-    visitor: VisitorFacts,
+    anything: Declarations,
     minorDigits: number,
   ): Map<string, ContentDefinition> {
     const definitions = new Map<string, ContentDefinition>();
     for (const [id, named] of contents) {
-      const declared = shown.get(id) ?? factsOfAnything(visitor);
+      const declared = shown.get(id) ?? anything;
       if (!shown.has(id)) {
         checkContent(named.value, declared, minorDigits, this.#report, '');
         if (!fallbacks.has(id)) this.#report.warning(named.span, `nothing shows the content ${id}`);
@@ -318,6 +339,7 @@ function assemble(
   events: ReadonlyMap<string, EventType>,
   traits: readonly Trait[],
   segments: ReadonlyMap<string, Segment>,
+  types: ReadonlyMap<string, ContentType>,
   contents: ReadonlyMap<string, ContentDefinition>,
   slots: ReadonlyMap<string, Named<RawSlot>>,
   rules: ReadonlyMap<string, Rule>,
@@ -326,8 +348,8 @@ function assemble(
   const rulesByEvent = new Map<string, ConditionIndex<Rule>>();
   const traitsByEvent = new Map<string, ConditionIndex<Trait>>();
   for (const type of events.keys()) {
-    const ofType = live.filter(({ when }) => when.includes(type));
-    rulesByEvent.set(type, new ConditionIndex(ofType, (rule) => (runsAtOnce(rule) ? rule.if : null)));
+    const rulesOfType = live.filter(({ when }) => when.includes(type));
+    rulesByEvent.set(type, new ConditionIndex(rulesOfType, (rule) => (runsAtOnce(rule) ? rule.if : null)));
     const traitsOfType = traits.filter(({ events }) => events === null || events.includes(type));
     traitsByEvent.set(type, new ConditionIndex(traitsOfType, (trait) => trait.if));
   }
@@ -345,6 +367,7 @@ function assemble(
     ...main,
     events,
     traits: new Map(traits.map((trait) => [trait.name, trait])),
+    types,
     contents,
     slots: definitions,
     rules,
@@ -353,6 +376,12 @@ function assemble(
     rulesFor: (type, event) => candidatesOf(rulesByEvent.get(type), event),
     traitsFor: (type, event) => candidatesOf(traitsByEvent.get(type), event),
   };
+}
+
+function pagesOf(slots: ReadonlyMap<string, Named<RawSlot>>): Map<string, string> {
+  return new Map(
+    [...slots].flatMap(([name, { value }]) => (value.page === undefined ? [] : [[name, value.page.value] as const])),
+  );
 }
 
 /** A sequence or an absence must see each of its events, whatever its `if` says of the one that it runs with. */

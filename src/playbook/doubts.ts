@@ -5,10 +5,14 @@ import type { Report, Span } from './problem.ts';
 import type { CheckedRule } from './rules.ts';
 import { startOf } from './shape.ts';
 
-/** Warnings for what can be played, but is surely not meant: rules that can never fire, and contents that can never win. */
+/**
+ * Warnings for what can be played, but is surely not meant: rules that can never fire, and contents that can never win.
+ * @param pages kinds of page by slot, of those that are on one kind alone
+ */
 export function warnOfRules(
   rules: readonly CheckedRule[],
   segments: ReadonlyMap<string, Segment>,
+  pages: ReadonlyMap<string, string>,
   report: Report,
 ): void {
   const empty = emptySegments(segments);
@@ -17,8 +21,10 @@ export function warnOfRules(
       report.warning(checked.named.span, `the rule ${checked.rule.id} is a draft and does not run`);
     warnUnreachable(checked, report);
     warnNeverFires(checked, empty, report);
+    warnOtherPage(checked, pages, report);
   }
   warnNeverWins(rules, report);
+  warnLonely(rules, report);
 }
 
 /** Segments that nobody is ever in: as conditions see them, false. */
@@ -36,8 +42,9 @@ function neverHolds(condition: Condition, empty: Empty): boolean {
   return constantOf(condition, { segments: empty }) === false || contradicts(condition);
 }
 
-/** `product.category == "a" && product.category == "b"` */
-function contradicts({ equalities }: Condition): boolean {
+/** `product.category == "a" && product.category == "b"`, `cart.value > 5 && cart.value < 3` */
+function contradicts({ demands: { equalities, ranges } }: Condition): boolean {
+  if (ranges.some(({ from, to }) => from > to)) return true;
   return equalities.some(({ path, texts }, i) =>
     equalities
       .slice(i + 1)
@@ -65,6 +72,33 @@ function warnNeverFires({ rule, entries, named }: CheckedRule, empty: Empty, rep
       report.warning(entryRaw.show!.while!.tree, 'this is never shown: its while can never hold');
     if (entry.until !== null && rule.from !== null && entry.until <= rule.from)
       report.warning(entryRaw.show!.until!.tree, 'this is never shown: it ends before the rule begins');
+  }
+}
+
+/** `only: { page: home }` in a slot of product pages. */
+function warnOtherPage({ entries }: CheckedRule, pages: ReadonlyMap<string, string>, report: Report): void {
+  for (const { entry, raw } of entries) {
+    const page = entry.do === 'show' ? pages.get(entry.slot) : undefined;
+    if (entry.do !== 'show' || page === undefined || entry.only?.pages == null || entry.only.pages.includes(page))
+      continue;
+    report.warning(
+      raw.show!.only!.page![0]!.tree,
+      `this is never shown: the slot ${entry.slot} is on ${page} pages alone`,
+    );
+  }
+}
+
+/** A group of one rule limits nothing together: most likely the name of another group was meant. */
+function warnLonely(rules: readonly CheckedRule[], report: Report): void {
+  const sizes = new Map<string, number>();
+  for (const { rule } of rules) {
+    const group = rule.limit?.group;
+    if (group != null) sizes.set(group, (sizes.get(group) ?? 0) + 1);
+  }
+  for (const { rule, named } of rules) {
+    const group = rule.limit?.group;
+    if (group != null && sizes.get(group) === 1)
+      report.warning(named.value.limit!.group!.tree, `no other rule is in the group ${group}`);
   }
 }
 

@@ -8,7 +8,7 @@ import { factsOfWhile } from './facts.ts';
 import type { RawEntry, RawSet, RawShow } from './formatRules.ts';
 import { hoursOf } from './hours.ts';
 import type { Entry, Exclusion, ReadCondition, SetTrait, Show } from './playbook.ts';
-import { type Located, startOf } from './shape.ts';
+import { type Located, startOf, wrote } from './shape.ts';
 import { lookUp, type RuleSurroundings } from './surroundings.ts';
 
 export interface CheckedEntry {
@@ -54,7 +54,7 @@ function checkShow(
   const { slot, content, while: whileAt, for: forMs, until } = raw;
   const slotNamed = lookUp(slot, around.slots, 'slot', report);
   const contentNamed = lookUp(content, around.contents, 'content', report);
-  const only = readConditionOf(raw, slotNamed?.value.page?.value ?? null, around);
+  const only = readConditionOf(raw, around);
   if (declared === null) return null;
   const holds = whileAt === undefined ? null : checkCondition(whileAt, factsOfWhile(declared), report);
   const exclude = exclusionOf(raw, declared, around);
@@ -104,28 +104,20 @@ function exclusionOf(raw: RawShow, declared: Declarations, { report }: RuleSurro
   }
   const exclude = { bought: bought?.value === true ? 'product.id' : null, shown: shown?.value ?? null };
   if (exclude.bought !== null || exclude.shown !== null) return exclude;
+  // What could not be read has been told.
+  if (wrote(raw.exclude.at, 'shown') || (wrote(raw.exclude.at, 'bought') && bought === undefined)) return undefined;
   report.error(startOf(raw.exclude.at), 'exclude says nothing', { expected: 'bought: true, or shown: 3' });
   return undefined;
 }
 
 /** null: none. undefined: a broken one. */
-function readConditionOf(
-  raw: RawShow,
-  pageOfSlot: string | null,
-  { report }: RuleSurroundings,
-): ReadCondition | null | undefined {
+function readConditionOf(raw: RawShow, { report }: RuleSurroundings): ReadCondition | null | undefined {
   if (raw.only === undefined) return null;
   const { page, device, hours, days, at } = raw.only;
   const checked = hoursOf(hours, days, report);
   if (checked === undefined) return undefined;
-  if (page === undefined && device === undefined && checked === null) {
+  if (!['page', 'device', 'hours', 'days'].some((key) => wrote(at, key))) {
     report.error(startOf(at), 'only says nothing', { expected: 'page, device, hours or days' });
-    return undefined;
-  }
-  if (page !== undefined && pageOfSlot !== null && !page.some(({ value }) => value === pageOfSlot)) {
-    report.error(page[0]!.tree, `the slot ${raw.slot.value} is part of ${pageOfSlot} pages, so this is never shown`, {
-      expected: pageOfSlot,
-    });
     return undefined;
   }
   const values = (list: readonly Located<string>[] | undefined) => list?.map(({ value }) => value) ?? null;

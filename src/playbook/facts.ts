@@ -187,10 +187,19 @@ export function factsOfWhile(declared: Declarations): Declarations {
   };
 }
 
-/** Everything, of any type: to check a text that no rule shows yet. */
-export function factsOfAnything(visitor: VisitorFacts): Declarations {
+/** Everything, of any type: to check a text that no rule shows yet. `names` are those of all sequences. */
+export function factsOfAnything(visitor: VisitorFacts, names: readonly string[]): Declarations {
+  const named = Object.fromEntries(names.map((name) => [name, dyn]));
   return {
-    types: { event: dyn, product: productType, page: pageType, device: deviceType, now: timestamp, ...visitor },
+    types: {
+      ...named,
+      event: dyn,
+      product: productType,
+      page: pageType,
+      device: deviceType,
+      now: timestamp,
+      ...visitor,
+    },
     unavailable: notYet,
   };
 }

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../model/json.ts';
+import type { FittedContent } from './fitContent.ts';
 import { ruleShape } from './formatRules.ts';
 import { builtInTraitShape, type RawTrait, segmentShape, traitShape } from './formatTraits.ts';
 import { playbookLimits } from './limits.ts';
@@ -44,6 +45,8 @@ export interface RawContent {
   readonly type: Located<string>;
   /** The map, `type` included. */
   readonly tree: Tree;
+  /** null: the playbook does not declare its type, or that is not known yet. */
+  readonly fitted: FittedContent | null;
 }
 const typeShape = id('a content type: a name of a-z, 0-9 and _');
 const contentShape: Shape<RawContent> = {
@@ -64,9 +67,18 @@ const contentShape: Shape<RawContent> = {
       return undefined;
     }
     const type = typeShape.read(entry.value, report);
-    return type === undefined ? undefined : { type, tree };
+    return type === undefined ? undefined : { type, tree, fitted: null };
   },
 };
+
+const contentTypeShape = object('a type of content', {
+  name: optional(text(), 'What people call it.'),
+  properties: optional(
+    anyMap,
+    'JSON Schema (2020-12) of the data of its contents. Properties that it does not declare are refused.',
+  ),
+});
+export type RawContentType = ReturnType<typeof contentTypeShape.read> & {};
 
 const slotShape = object('a slot', {
   name: optional(text(), 'What people call it.'),
@@ -112,6 +124,10 @@ const sections = {
   traits: optional(
     mapOf('traits', traitShape, playbookLimits.traits),
     'Facts that Usher computes of each visitor; conditions read them as traits.ID.',
+  ),
+  types: optional(
+    mapOf('types of content', contentTypeShape, playbookLimits.types),
+    'What contents of a type hold; each becomes a type in GraphQL.',
   ),
   segments: optional(
     mapOf('segments', segmentShape, playbookLimits.segments),

@@ -96,7 +96,7 @@ function overShape(): Shape<Located<'all' | 'session' | number>> {
     json: { anyOf: [words.json, window.json] },
     read(tree, report) {
       const isWord = tree.kind === 'scalar' && typeof tree.value === 'string' && /^[a-z]+$/i.test(tree.value);
-      return (isWord ? words : { ...window, expected }).read(tree, report);
+      return (isWord ? words : window).read(tree, report);
     },
   };
 }

@@ -4,6 +4,7 @@ export const playbookLimits = {
   events: 500,
   traits: 200,
   segments: 200,
+  types: 100,
   content: 2_000,
   slots: 200,
   rules: 10_000,

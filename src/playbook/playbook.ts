@@ -1,4 +1,4 @@
-import type { Equality } from '../cel/equalities.ts';
+import type { Demands } from '../cel/demands.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import type { Fact } from '../model/visitor.ts';
 
@@ -18,6 +18,8 @@ export interface Playbook {
   readonly events: ReadonlyMap<string, EventType>;
   /** In declaration order, the built-in ones first; an event runs those of `traitsOf(type)`. */
   readonly traits: ReadonlyMap<string, Trait>;
+  /** Types of content that it declares; contents of others are free. */
+  readonly types: ReadonlyMap<string, ContentType>;
   readonly contents: ReadonlyMap<string, ContentDefinition>;
   readonly slots: ReadonlyMap<string, SlotDefinition>;
   readonly rules: ReadonlyMap<string, Rule>;
@@ -133,8 +135,8 @@ export interface Condition {
   readonly source: string;
   /** Dotted names it reads, each once, as far as they are written: `['product.id', 'cart.value']`. */
   readonly reads: readonly string[];
-  /** Where a path holds another text than these, the condition is false. */
-  readonly equalities: readonly Equality[];
+  /** Where a path holds another text, or number, than demanded, the condition is false. */
+  readonly demands: Demands;
   /** Its conjuncts, all of which must hold; itself, where it has but one. */
   readonly parts: readonly Condition[];
   evaluate(scope: Scope): boolean;
@@ -320,6 +322,15 @@ export interface Emit {
   readonly properties: readonly (readonly [name: string, value: Expression])[];
 }
 
+/** What the data of all contents of a type are. */
+export interface ContentType {
+  readonly id: string;
+  readonly name: string;
+  /** JSON Schema of the data, as the playbook gives it, with undeclared properties refused. */
+  readonly schema: JsonObject;
+  /** What the type is called in GraphQL: `OfferContent`. */
+  readonly graphqlName: string;
+}
 export interface ContentDefinition {
   readonly id: string;
   readonly type: string;

@@ -15,6 +15,8 @@ export interface CheckedRule {
   /** Event types that it runs with; null: it also runs without an event. */
   readonly runsWith: readonly string[] | null;
   readonly named: Named<RawRule>;
+  /** What `as` calls events of its sequence. */
+  readonly names: readonly string[];
 }
 
 /** null: it is broken, as the report tells. */
@@ -71,7 +73,7 @@ export function checkRule(named: Named<RawRule>, around: RuleSurroundings): Chec
     status: raw.status?.value ?? 'live',
   };
   const sentence = sentenceOf(rule, around.eventTypes);
-  return { rule: { ...rule, sentence }, entries: checked, runsWith: trigger.runsWith, named };
+  return { rule: { ...rule, sentence }, entries: checked, runsWith: trigger.runsWith, named, names };
 }
 
 const perWords = ['visitor', 'session', 'day'] as const;

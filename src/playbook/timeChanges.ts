@@ -30,6 +30,7 @@ export function timeChangesOf(
 
 /** Below this a score is 0, and one of a group is not there (semantics 3.8). */
 const leastScore = 1e-6;
+const fadedBound = (): number => leastScore;
 
 interface Place {
   /** Variables of the macros around. */
@@ -69,7 +70,7 @@ class Finder {
     if (node.op === 'call' && node.args[0] === 'has' && !at.inMacro) {
       const score = this.#scoreAt(node.args[1][0]);
       if (score !== null) {
-        this.#scoreChange(score.trait, score.group, () => leastScore);
+        this.#fades(score.trait, score.group);
         return;
       }
     }
@@ -111,7 +112,7 @@ class Finder {
       const bound = this.#compile(other);
       this.#scoreChange(score.trait, score.group, (scope) => boundOf(bound, scope));
       // A group that has faded away is not there any more, and a comparison with what is not there fails.
-      if (score.group !== null) this.#scoreChange(score.trait, score.group, () => leastScore);
+      if (score.group !== null) this.#fades(score.trait, score.group);
       return true;
     }
     if (!this.#namesNow(left) && !this.#namesNow(right)) return false;
@@ -181,6 +182,14 @@ class Finder {
   #windowChange({ name: trait }: Trait): void {
     if (!this.changes.some((change) => change.kind === 'window' && change.trait === trait))
       this.changes.push({ kind: 'window', trait });
+  }
+
+  /** When a score becomes 0: told once, however often the condition asks. */
+  #fades(trait: Trait, group: string | null): void {
+    const known = this.changes.some(
+      (each) => each.kind === 'score' && each.trait === trait.name && each.group === group && each.bound === fadedBound,
+    );
+    if (!known) this.#scoreChange(trait, group, fadedBound);
   }
 
   #scoreChange({ name: trait }: Trait, group: string | null, bound: (scope: Scope) => number | null): void {

@@ -1,7 +1,8 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
+import { parseDuration } from '../cel/duration.ts';
 import { pathOf } from '../cel/reads.ts';
 import { celOf } from './expressions.ts';
-import { list } from './phrases.ts';
+import { list, spokenDuration } from './phrases.ts';
 import type { Condition, Expression } from './playbook.ts';
 
 const comparisons: Readonly<Record<string, string>> = {
@@ -11,6 +12,13 @@ const comparisons: Readonly<Record<string, string>> = {
   '>=': 'is at least',
   '<': 'is less than',
   '<=': 'is at most',
+};
+const timeComparisons: Readonly<Record<string, string>> = {
+  ...comparisons,
+  '>': 'is after',
+  '>=': 'is not before',
+  '<': 'is before',
+  '<=': 'is not after',
 };
 const textTests: Readonly<Record<string, string>> = {
   contains: 'contains',
@@ -119,8 +127,10 @@ export class Words {
     }
     const subject = this.#subject(left);
     if (subject === null) return null;
+    if (right.op === 'value' && right.args === '' && (op === '==' || op === '!='))
+      return `${subject} is ${op === '==' ? 'empty' : 'not empty'}`;
     if (right.op === 'value' && right.args === null) return `${subject} is ${op === '==' ? 'not known' : 'known'}`;
-    const words = comparisons[op]!;
+    const words = (isNow(left) ? timeComparisons : comparisons)[op]!;
     const path = pathOf(left)?.join('.');
     if (path === 'cart.value')
       return `the cart is worth ${words.replace(/^is ?/, '')} ${this.#value(right)}`.replace(/ {2,}/g, ' ');
@@ -141,8 +151,8 @@ export class Words {
     const path = pathOf(node);
     if (path === null) return null;
     const [root, ...fields] = path;
-    const field = spaced(fields.join(' '));
-    if (this.#names.includes(root!)) return `the ${field.replace(/^event |^product (?=id$)/, '')} of "${root}"`;
+    const field = labels[path.join('.')] ?? spaced(fields.join(' '));
+    if (this.#names.includes(root!)) return namedSaid(root!, fields);
     switch (root) {
       case 'product':
         return field === '' || field === 'id' ? 'the product' : `the product's ${field}`;
@@ -175,10 +185,29 @@ export class Words {
           : `"${node.args}"`
         : String(node.args);
     if (node.op === '-_' && node.args.op === 'value') return `-${String(node.args.args)}`;
-    if (node.op === 'call' && node.args[0] === 'duration' && node.args[1][0]?.op === 'value')
-      return String(node.args[1][0].args);
+    if (node.op === 'call' && ['duration', 'timestamp'].includes(node.args[0]) && node.args[1][0]?.op === 'value') {
+      const written = String(node.args[1][0].args);
+      const ms = node.args[0] === 'duration' ? parseDuration(written) : null;
+      return ms === null || ms <= 0 ? written : spokenDuration(ms);
+    }
     return this.#subject(node) ?? `\`${node.input.slice(node.start, node.end)}\``;
   }
+}
+
+/** Fields whose name is no noun. */
+const labels: Readonly<Record<string, string>> = {
+  'visitor.lastOrderAt': 'last order',
+  'visitor.lastSeenAt': 'last event',
+  'visitor.firstSeenAt': 'first event',
+  'visitor.timesShown': 'views',
+  'session.startedAt': 'start',
+};
+
+/** A fact of an event of a sequence: `seen.product.category` is "the category of "seen"". */
+function namedSaid(name: string, [root, ...fields]: readonly string[]): string {
+  if (root === 'at') return `"${name}"`;
+  const field = spaced(fields.join(' '));
+  return root === 'product' && field === 'id' ? `the product of "${name}"` : `the ${field} of "${name}"`;
 }
 
 const idle = Symbol('idle');
@@ -186,7 +215,11 @@ const idle = Symbol('idle');
 /** Of `now - visitor.lastOrderAt` the instant; of `visitor.idle` that the visitor does nothing. */
 function sinceOf(node: ASTNode): ASTNode | typeof idle | null {
   if (pathOf(node)?.join('.') === 'visitor.idle') return idle;
-  return node.op === '-' && pathOf(node.args[0])?.join('.') === 'now' ? node.args[1] : null;
+  return node.op === '-' && isNow(node.args[0]) ? node.args[1] : null;
+}
+
+function isNow(node: ASTNode): boolean {
+  return pathOf(node)?.join('.') === 'now';
 }
 
 function segmentOf(node: ASTNode): string | null {
@@ -197,7 +230,9 @@ function segmentOf(node: ASTNode): string | null {
 /** Counts are plural; `address` and `status` are not. */
 function isPlural(path: string | undefined): boolean {
   return (
-    path !== undefined && /(?:views|searches|orders|adds|sessions|results|lines|items|products|seconds)$/i.test(path)
+    path !== undefined &&
+    !path.startsWith('traits.') &&
+    /(?:views|searches|orders|adds|sessions|results|lines|items|products|seconds)$/i.test(path)
   );
 }
 

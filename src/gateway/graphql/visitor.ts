@@ -67,7 +67,7 @@ export function addVisitor(builder: Builder): void {
             context.services.slots.readOf(visitor.id, {
               loader: context.loader,
               names: names ?? null,
-              page: null,
+              viewer: context.viewer(null),
               allPages: true,
               after: null,
               waitMs: 0,
