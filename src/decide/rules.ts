@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../model/json.ts';
 import type { TraitStates } from '../model/traitStates.ts';
 import type { Fact } from '../model/visitor.ts';
-import type { Condition, Emit, Playbook, Rule, Scope, SetTrait, Show } from '../playbook/playbook.ts';
+import type { Condition, Emit, Entry, Playbook, Rule, Scope, SetTrait, Show } from '../playbook/playbook.ts';
 import { boundedValue } from './bounds.ts';
 import { isInTime, mayRun, withRun } from './limits.ts';
 import { type EventScope, NamedScope, valueAt } from './scope.ts';
@@ -101,6 +101,10 @@ class StepRun implements RulesRun {
       const what = rule.entries[entry]!;
       try {
         if (!holds(what.if, scope)) continue;
+        if (isOver(what, scope.now)) {
+          if (rule.mode === 'choose') break;
+          continue;
+        }
         if (what.do === 'show') this.shown.push({ rule, entry, show: what, facts: capture(what, scope), says });
         else if (what.do === 'set') this.#setTrait(what, scope);
         else this.emitted.push({ rule, entry, type: what.event, properties: propertiesOf(what, scope) });
@@ -121,6 +125,11 @@ class StepRun implements RulesRun {
 
 function holds(condition: Condition | null, scope: Scope): boolean {
   return condition === null || condition.evaluate(scope);
+}
+
+/** What is shown until an instant that has passed shows nothing: its rule has not run by it (semantics 3.12, 5.1). */
+function isOver(entry: Entry, now: number): boolean {
+  return entry.do === 'show' && entry.until !== null && entry.until <= now;
 }
 
 function capture(show: Show, scope: Scope): readonly Fact[] {
