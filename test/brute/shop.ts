@@ -91,11 +91,11 @@ rules:
   asked_then_looked:
     when:
       sequence: [{ event: search_performed, as: asked }, { event: product_viewed, times: 2, if: product.category == "tents" }]
-      within: 95s
+      within: 3m
     if: asked.event.query == "tents"
     then: [{ show: { slot: corner, content: offer, for: 5m } }]
   cart_reminder:
-    when: { absent: order_completed, since: [cart_item_added, cart_item_removed], for: 5m, key: cart.id }
+    when: { absent: order_completed, since: [cart_item_added, cart_item_removed], for: 90s, key: cart.id }
     if: cart.value > 0
     then: [{ show: { slot: cart_corner, content: reminder, while: cart.value > 0 } }]
   cart_reminder_once:
@@ -171,14 +171,14 @@ rules:
     if: segments.reading
     then: [{ show: { slot: corner, content: plain, for: 2m } }]
   still_looking:
-    when: { absent: product_viewed, since: search_performed, for: 90s, key: visitor.lastSearch }
+    when: { absent: time_spent, since: search_performed, for: 10m, key: visitor.lastSearch }
     unless: segments.gone_quiet
     cooldown: 2m
     then: [{ show: { slot: corner, content: offer } }]
   three_alike:
     when:
       sequence: [{ event: product_viewed, times: 3, same: product.category, as: seen }, { event: search_performed }]
-      within: 2m
+      within: 5m
     then: [{ show: { slot: banner, content: offer, for: 2m } }]
     priority: 2
   three_pages:
@@ -313,7 +313,7 @@ export const shop: ShopModel = {
             { events: views, run: 1, if: ({ product }) => product.category === 'tents' },
             { events: views, run: 1, if: ({ product }) => product.category === 'tents' },
           ],
-          within: 95 * s,
+          within: 3 * min,
         },
       },
       if: (f) => f.named('asked').event['query'] === 'tents',
@@ -324,7 +324,7 @@ export const shop: ShopModel = {
       when: {
         absent: ['order_completed'],
         since: ['cart_item_added', 'cart_item_removed'],
-        for: 5 * min,
+        for: 90 * s,
         key: (f) => f.cart.id,
       },
       if: (f) => f.cart.value > 0,
@@ -449,7 +449,7 @@ export const shop: ShopModel = {
     },
     {
       id: 'still_looking',
-      when: { absent: views, since: searches, for: 90 * s, key: (f) => f.lastSearch },
+      when: { absent: ['time_spent'], since: searches, for: 10 * min, key: (f) => f.lastSearch },
       unless: (f) => f.isIn('gone_quiet'),
       cooldown: 2 * min,
       entries: [{ show: { slot: 'corner', content: 'offer' } }],
@@ -464,7 +464,7 @@ export const shop: ShopModel = {
             { events: views, run: 0, same: ({ product }) => product.category, as: 'seen' },
             { events: searches, run: 1 },
           ],
-          within: 2 * min,
+          within: 5 * min,
         },
       },
       entries: [{ show: { slot: 'banner', content: 'offer', for: 2 * min } }],
