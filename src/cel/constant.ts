@@ -1,4 +1,4 @@
-import { CelError } from './errors.ts';
+import { CelError, errorAt } from './errors.ts';
 
 /**
  * The value of a condition that does not depend on facts: `false && product.price > 5` is false whatever the price. null: it
@@ -19,10 +19,12 @@ export function constantOf(
   }
 }
 
+const notKnown = errorAt(() => 'not known');
+
 /** Anything else that is asked of it fails as an absent fact does, which `&&` and `||` pass over when the other side decides. */
 function onlyKnown<T extends object>(facts: T): T {
   const unknown = (): never => {
-    throw new CelError('not known');
+    throw notKnown();
   };
   return new Proxy(facts, {
     get: (target, name) => (Object.hasOwn(target, name) ? Reflect.get(target, name) : unknown()),

@@ -69,27 +69,34 @@ export function nextLeaving(trait: Trait, state: Json | undefined, now: number):
   return next;
 }
 
-/** When a score will have decayed to `bound`, as far as arithmetic tells; null: it is there already, or never. */
+/**
+ * When a score has decayed to `bound`, as far as arithmetic tells: the same instant whenever it is asked, also when it is over.
+ * null: it never was above.
+ */
 export function scoreReaches(
   trait: Trait,
   state: Json | undefined,
   group: string | null,
   bound: number,
-  now: number,
 ): number | null {
   const body = bodyOf(trait, state);
   if (body === undefined) return null;
   const score = group === null ? body : (body as unknown as Groups).find(([each]) => each === group)?.[1];
   if (score === undefined) return null;
-  const value = decayed(score as unknown as Score, now, trait.halfLifeMs);
+  const [value, at] = score as unknown as Score;
   const sign = Math.sign(value);
   const ratio = (value * sign) / Math.max(bound * sign, leastScore);
-  return sign === 0 || ratio <= 1 ? null : Math.ceil(now + trait.halfLifeMs * Math.log2(ratio));
+  return sign === 0 || ratio <= 1 ? null : Math.ceil(at + trait.halfLifeMs * Math.log2(ratio));
 }
 
 /** What was kept under another declaration counts as none. */
 function bodyOf(trait: Trait, state: Json | undefined): Json | undefined {
   return Array.isArray(state) && state.length === 2 && state[0] === trait.signature ? (state[1] as Json) : undefined;
+}
+
+/** Whether it is the state of a structured trait, whichever: a text and a list. */
+export function isSigned(state: readonly Json[]): boolean {
+  return state.length === 2 && typeof state[0] === 'string' && Array.isArray(state[1]);
 }
 
 function nextGroups(trait: Trait, before: Groups | undefined, event: Contribution): Json | undefined {
@@ -98,7 +105,9 @@ function nextGroups(trait: Trait, before: Groups | undefined, event: Contributio
   if (group === null) return before as Json | undefined;
   const kept = groups.find(([each]) => each === group)?.[1];
   const next = nextBody(trait, kept, event);
-  if (next === undefined || next === kept) return before as Json | undefined;
+  // What is not in the window was not seen. A group that keeps its value was: it is the last to leave.
+  const isUnseen = next === undefined || (next === kept && trait.window !== null);
+  if (isUnseen || (next === kept && groups.at(-1)?.[0] === group)) return before as Json | undefined;
   const others = groups.filter(([each]) => each !== group);
   const room = others.slice(Math.max(0, others.length - trait.groups + 1));
   return [...room, [group, next]] as unknown as Json;

@@ -83,7 +83,7 @@ export function decideFiring(
   const [id = '', key = ''] = timer.key;
   const taken = timer.what === 'rule' ? takeWait(visitor.rules, id, key) : null;
   const segments = withSegments(visitor, scope, bundles.playbook);
-  const says = rule?.trigger.kind === 'absence' ? rule.trigger.says : null;
+  const says = rule?.trigger.kind === 'absence' ? cutText(rule.trigger.says, phraseLimit) : null;
   const triggered = rule === null ? [] : [{ rule, names: null, says }];
   const step = runStep(segments, triggered, taken?.rules ?? visitor.rules, bundles, scope);
   return { ...step, waits: [], wait: taken?.wait ?? null, scope };
@@ -164,7 +164,8 @@ function withSegmentRules(
     const id = into ?? outOf;
     if (id === undefined) continue;
     const name = playbook.segments.get(id)?.name ?? id;
-    all.push({ rule, names: null, says: `${into === undefined ? 'left' : 'entered'} the segment "${name}"` });
+    const says = cutText(`${into === undefined ? 'left' : 'entered'} the segment "${name}"`, phraseLimit);
+    all.push({ rule, names: null, says });
   }
   return all.sort((a, b) => (a.rule.id < b.rule.id ? -1 : 1));
 }

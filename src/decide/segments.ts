@@ -145,7 +145,7 @@ function candidatesOf(
     return at === null ? [] : [at];
   }
   const bound = orNothing(() => change.bound(scope));
-  const at = bound === null ? null : scoreReaches(trait, state, change.group, bound, now);
+  const at = bound === null ? null : scoreReaches(trait, state, change.group, bound);
   return at === null ? [] : [at - 1, at, at + 1, at + 2];
 }
 

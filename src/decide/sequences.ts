@@ -35,7 +35,9 @@ export function withSequenceEvent(
   const kept = (before.get(name) as readonly Partial[] | undefined) ?? nothing;
   const { elements } = trigger;
   const isVoid = trigger.without.includes(eventType);
-  const partials = isVoid ? nothing : kept.filter((partial) => scope.now - partial[1] <= trigger.withinMs);
+  const partials = isVoid
+    ? nothing
+    : kept.filter((partial) => scope.now - partial[1] <= trigger.withinMs && fits(partial, elements));
   const event = new ElementMatch(eventType, at, scope);
   const longer: Partial[] = [];
   for (const partial of [...partials, start(scope.now)]) {
@@ -62,6 +64,19 @@ export function partialLength(rules: TraitStates, rule: Rule, trigger: SequenceT
   return Math.max(0, ...kept.filter(([, first]) => now - first <= trigger.withinMs).map(([length]) => length));
 }
 
+/** What another declaration of the sequence left behind, and what does not fit this one, counts as none. */
+function fits([length, , , , kept]: Partial, elements: readonly SequenceElement[]): boolean {
+  if (length >= elements.length) return false;
+  let named = 0;
+  for (let i = 0; i < length; i++) {
+    const { as, captures } = elements[i]!;
+    if (as === null) continue;
+    named++;
+    if (!kept.some(([name, , ...values]) => name === as && values.length === captures.length)) return false;
+  }
+  return named === kept.length;
+}
+
 function without(rules: TraitStates, name: string): TraitStates {
   return rules.get(name) === undefined ? rules : rules.with([[name, undefined]]);
 }
@@ -74,8 +89,9 @@ class ElementMatch {
   readonly #type: string;
   readonly #at: number;
   readonly #scope: EventScope;
-  /** Elements of a run are alike: their conditions are asked once an event. */
+  /** Elements of a run are alike: what they ask is asked once an event. */
   readonly #fits = new Map<unknown, boolean>();
+  readonly #values = new Map<unknown, Json>();
 
   constructor(type: string, at: number, scope: EventScope) {
     this.#type = type;
@@ -111,7 +127,13 @@ class ElementMatch {
   }
 
   #valueOf(element: SequenceElement): Json {
-    return this.#orNot(() => element.same!.evaluate(this.#scope)) ?? null;
+    const { same } = element;
+    let value = this.#values.get(same);
+    if (value === undefined) {
+      value = this.#orNot(() => same!.evaluate(this.#scope)) ?? null;
+      this.#values.set(same, value);
+    }
+    return value;
   }
 
   #captured(element: SequenceElement): readonly Json[] {

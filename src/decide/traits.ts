@@ -4,7 +4,7 @@ import type { EventRecord } from '../model/record.ts';
 import type { TraitStates } from '../model/traitStates.ts';
 import type { Visitor } from '../model/visitor.ts';
 import type { ActiveBundles, Playbook, Trait } from '../playbook/playbook.ts';
-import { isStructured, readAggregate, withContribution } from './aggregates.ts';
+import { isSigned, isStructured, readAggregate, withContribution } from './aggregates.ts';
 import { boundedValue, cutText } from './bounds.ts';
 import { addToCart, type CartState, cartView, emptyCart, orderCart, removeFromCart } from './cart.ts';
 import type { EventScope } from './scope.ts';
@@ -38,7 +38,7 @@ export function withTraits(
         if (trait.if !== null && !trait.if.evaluate(scope)) continue;
         after = isStructured(trait)
           ? nextStructured(trait, before, scope, bundles.playbook.minorDigits, at, visitor.now)
-          : nextState(trait, before, scope, bundles.playbook.minorDigits);
+          : nextState(trait, plainState(trait, before), scope, bundles.playbook.minorDigits);
       } catch {
         errors++;
         continue;
@@ -72,6 +72,20 @@ function nextCart(
   if (record.type === types.remove) return removeFromCart(cart, record.properties);
   if (record.type === types.order) return orderCart(cart, at);
   return before;
+}
+
+/** The state of a trait that keeps no more than its value; what a playbook that declared it otherwise has left counts as none. */
+function plainState({ kind }: Trait, state: Json | undefined): Json | undefined {
+  switch (kind) {
+    case 'count':
+    case 'sum':
+    case 'min':
+    case 'max':
+      return typeof state === 'number' ? state : undefined;
+    default:
+      if (!Array.isArray(state)) return kind === 'recent' ? undefined : state;
+      return isSigned(state) ? undefined : state;
+  }
 }
 
 /** Undefined: nothing to remember. An expression that gives null gives no value. */
@@ -183,8 +197,9 @@ function readTrait(trait: Trait, states: TraitStates | null, minorDigits: number
   }
   if (trait.cart !== null)
     return cartView((state as CartState | undefined) ?? emptyCart, minorDigits) as unknown as Json;
-  if (state === undefined) return trait.initial;
-  return trait.money ? majorOf(state, minorDigits) : state;
+  const value = plainState(trait, state);
+  if (value === undefined) return trait.initial;
+  return trait.money ? majorOf(value, minorDigits) : value;
 }
 
 function majorOf(value: Json, minorDigits: number): Json {

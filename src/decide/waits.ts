@@ -46,8 +46,9 @@ export function withWaits(
   for (const { rule, trigger } of absencesOf(playbook, record.type)) {
     const starts = trigger.since.includes(record.type) && !startsNone();
     const waits = (rules.get(waitName(rule.id)) as readonly Wait[] | undefined) ?? [];
+    const cancels = waits.length > 0 && trigger.absent.includes(record.type);
     // Nearly always: an order, or a view, of somebody for whom nothing waits.
-    if (!starts && waits.length === 0) continue;
+    if (!starts && !cancels) continue;
     const key = keyOf(trigger, scope);
     if (key === null) {
       errors++;

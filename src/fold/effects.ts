@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { Decision } from '../decide/decide.ts';
 import type { Emitted } from '../decide/rules.ts';
 import { type EventRecord, formatPosition } from '../model/record.ts';
 import type { Timer } from '../model/visitor.ts';
+import { namedEventId } from '../playbook/eventIds.ts';
 import type { FoldContext } from './context.ts';
 import type { ShowTiming } from './slots.ts';
 import { withoutTimer, withTimer } from './timers.ts';
@@ -63,12 +63,5 @@ export function appendEmitted(context: FoldContext, emitted: readonly Emitted[],
 function recordOf(shard: number, { rule, entry, type, properties }: Emitted, cause: EmitCause): EventRecord {
   const { visitor, offset, at, depth } = cause;
   const from = [visitor, formatPosition(shard, offset), at, rule.id, entry].join('\0');
-  return { v: 1, kind: 'event', id: uuidOf(from), visitor, type, properties, at, depth: depth + 1 };
-}
-
-/** A UUID that follows from a text (RFC 9562, version 8): who appends again appends the same event. */
-function uuidOf(text: string): string {
-  const hex = createHash('sha256').update(text).digest('hex');
-  const variant = ((Number.parseInt(hex[16]!, 16) & 3) | 8).toString(16);
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  return { v: 1, kind: 'event', id: namedEventId(from), visitor, type, properties, at, depth: depth + 1 };
 }

@@ -348,8 +348,8 @@ function assemble(
   const rulesByEvent = new Map<string, ConditionIndex<Rule>>();
   const traitsByEvent = new Map<string, ConditionIndex<Trait>>();
   for (const type of events.keys()) {
-    const ofType = live.filter(({ when }) => when.includes(type));
-    rulesByEvent.set(type, new ConditionIndex(ofType, (rule) => (runsAtOnce(rule) ? rule.if : null)));
+    const rulesOfType = live.filter(({ when }) => when.includes(type));
+    rulesByEvent.set(type, new ConditionIndex(rulesOfType, (rule) => (runsAtOnce(rule) ? rule.if : null)));
     const traitsOfType = traits.filter(({ events }) => events === null || events.includes(type));
     traitsByEvent.set(type, new ConditionIndex(traitsOfType, (trait) => trait.if));
   }

@@ -42,8 +42,9 @@ function neverHolds(condition: Condition, empty: Empty): boolean {
   return constantOf(condition, { segments: empty }) === false || contradicts(condition);
 }
 
-/** `product.category == "a" && product.category == "b"` */
-function contradicts({ equalities }: Condition): boolean {
+/** `product.category == "a" && product.category == "b"`, `cart.value > 5 && cart.value < 3` */
+function contradicts({ demands: { equalities, ranges } }: Condition): boolean {
+  if (ranges.some(({ from, to }) => from > to)) return true;
   return equalities.some(({ path, texts }, i) =>
     equalities
       .slice(i + 1)

@@ -1,6 +1,6 @@
 import { type Cel, type CelResult, compileCel, compileCondition, evaluateCondition, evaluateJson } from '../cel/cel.ts';
 import type { Declarations } from '../cel/compiler.ts';
-import { equalitiesOf } from '../cel/equalities.ts';
+import { demandsOf } from '../cel/demands.ts';
 import type { CelProblem } from '../cel/errors.ts';
 import { compileText } from '../cel/text.ts';
 import type { Condition, Expression, Text } from './playbook.ts';
@@ -31,7 +31,7 @@ function conditionOf(cel: Cel, declared: Declarations): CheckedCondition {
   return {
     source: cel.source,
     reads: cel.reads,
-    equalities: equalitiesOf(cel.tree),
+    demands: demandsOf(cel.tree),
     /** Made when they are asked for, to explain; deciding tries the whole. */
     get parts() {
       parts ??= cel.tree.op === '&&' ? partsOf(cel, declared) : [this];

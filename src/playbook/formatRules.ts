@@ -189,7 +189,6 @@ const limitShape = object('a limit, such as { times: 1, per: session }', {
   ),
   group: optional(id('a name of your own'), 'Rules of one group are counted together.'),
 });
-export type RawLimit = Read<typeof limitShape>;
 
 const entriesShape = listOf('things to do', entryShape, playbookLimits.entriesPerRule, true);
 export const ruleShape = object(

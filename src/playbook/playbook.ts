@@ -1,4 +1,4 @@
-import type { Equality } from '../cel/equalities.ts';
+import type { Demands } from '../cel/demands.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import type { Fact } from '../model/visitor.ts';
 
@@ -135,8 +135,8 @@ export interface Condition {
   readonly source: string;
   /** Dotted names it reads, each once, as far as they are written: `['product.id', 'cart.value']`. */
   readonly reads: readonly string[];
-  /** Where a path holds another text than these, the condition is false. */
-  readonly equalities: readonly Equality[];
+  /** Where a path holds another text, or number, than demanded, the condition is false. */
+  readonly demands: Demands;
   /** Its conjuncts, all of which must hold; itself, where it has but one. */
   readonly parts: readonly Condition[];
   evaluate(scope: Scope): boolean;

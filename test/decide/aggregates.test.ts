@@ -176,14 +176,14 @@ describe('a score', () => {
 
   it('tells when it reaches a bound', () => {
     const state = fold(trait, [{ at: 0, value: 8 }]);
-    expect(scoreReaches(trait, state, null, 2, 0)).toBe(120 * minute);
-    expect(scoreReaches(trait, state, null, 8, 0)).toBe(null);
-    expect(scoreReaches(trait, state, null, 9, 0)).toBe(null);
+    expect(scoreReaches(trait, state, null, 2)).toBe(120 * minute);
+    expect(scoreReaches(trait, state, null, 8)).toBe(null);
+    expect(scoreReaches(trait, state, null, 9)).toBe(null);
   });
 
   it('is nothing in the end', () => {
     const state = fold(trait, [{ at: 0, value: 8 }]);
-    const over = scoreReaches(trait, state, null, 0, 0)!;
+    const over = scoreReaches(trait, state, null, 0)!;
     expect(readAggregate(trait, state, over + 1)).toBe(0);
     expect(readAggregate(trait, state, over - minute)).toBeGreaterThan(0);
   });

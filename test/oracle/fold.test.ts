@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { defaultFoldSettings } from '../../src/fold/settings.ts';
+import { logTopic } from '../../src/model/commit.ts';
 import { type FoldedPart, failedPart, metaPart } from '../support/canonical.ts';
 import { type FoldShard, wholeLog } from '../support/foldShard.ts';
 import { type Expected, type FoldCase, logOf, readVectors } from '../support/foldVectors.ts';
@@ -87,8 +88,10 @@ describe('any log', () => {
     await fc.assert(
       fc.asyncProperty(logs(60).map(withRetries), settings, async (log, limits) => {
         const [end] = await oracle.fold({ records: recordsOf(log), shards: 1, settings: limits, looks: [] });
-        const { first } = compareParts(partsOf(foldLog(log, limits, wholeLog)), end!.lines);
+        const shard = foldLog(log, limits, wholeLog);
+        const { first } = compareParts(partsOf(shard), end!.lines);
         expect(first).toBeNull();
+        expect(appendedBy(shard)).toEqual(end!.appended);
       }),
       { numRuns: 150 },
     );
@@ -113,6 +116,11 @@ function recordsOf(log: readonly GeneratedRecord[]) {
     stamp,
     value: typeof value === 'string' ? value : JSON.stringify(value),
   }));
+}
+
+/** Events that rules appended, in order (9.2). */
+function appendedBy(shard: FoldShard): unknown[] {
+  return shard.outbox.filter(({ topic }) => topic === logTopic).map(({ value }) => JSON.parse(value));
 }
 
 function partsOf(shard: FoldShard): FoldedPart[] {

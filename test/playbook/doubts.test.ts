@@ -86,6 +86,10 @@ describe('a rule that can never run is told', () => {
     `{ when: product_viewed, if: 'product.category in ["a", "b"] && product.category == "b"', then: ${show} }`,
     `{ when: page_viewed, if: segments.some || segments.nobody, then: ${show} }`,
     `{ when: page_viewed, if: "!segments.nobody", then: ${show} }`,
+    `{ when: page_viewed, if: has(segments.some) && segments["some"], then: ${show} }`.replace(
+      /if: (.*?), then/,
+      "if: '$1', then",
+    ),
     `{ when: page_viewed, if: has(page.referrer) || visitor.lastOrderAt == null, then: ${show} }`,
     `{ when: { entered: [nobody, some] }, then: ${show} }`,
     `{ when: page_viewed, unless: true && cart.value > 5, then: ${show} }`,

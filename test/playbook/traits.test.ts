@@ -157,6 +157,13 @@ describe('the room that traits take of a visitor', () => {
     ]);
   });
 
+  it('is that of two numbers a step for an average', () => {
+    const average = (groups: number) =>
+      `{ average: product_viewed, of: product.price, by: product.category, over: 1h, groups: ${groups} }`;
+    expect(foundIn(average(6))).toEqual([]);
+    expect(foundIn(average(7))[0]).toContain('t may take 22,316 characters of each visitor: 7 groups of 60 steps');
+  });
+
   it('lets the most of what has a most by itself stand', () => {
     for (const declaration of [
       '{ distinct: product_viewed, of: product.brand, limit: 64, over: 400d }',

@@ -195,6 +195,8 @@ export interface OracleLook {
   /** Ids of events in the order they were folded, timers in the order they fired. */
   readonly folded: readonly string[];
   readonly fired: readonly string[];
+  /** Events that rules appended, in order. */
+  readonly appended: readonly Json[];
 }
 
 export interface OracleJob {

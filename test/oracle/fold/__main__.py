@@ -47,6 +47,7 @@ def look(shards):
         "lines": list(lines_of(shards)),
         "facts": facts,
         "folded": [id_ for shard in shards.values() for id_ in shard.folded],
+        "appended": [event for shard in shards.values() for event in shard.appended],
         "fired": [name for shard in shards.values() for name in shard.fired],
     }
 

@@ -456,7 +456,7 @@ def result_type(op, a, b):
 
 class Cel:
     def __init__(self, source, types):
-        node = parse(source)
+        node = self.node = parse(source) if isinstance(source, str) else source
         self.reads = list(dict.fromkeys(reads_of(node)))
         self.type, self.run, _ = Compiler(types).compile(node)
 

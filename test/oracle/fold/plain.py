@@ -35,6 +35,11 @@ def is_number(value):
     return type(value) is int or type(value) is float
 
 
+def same(a, b):
+    """As JavaScript's ===: true is no number, and a number is equal however it is written."""
+    return a == b if is_number(a) and is_number(b) else type(a) is type(b) and a == b
+
+
 def is_whole(value, least=0, most=MAX_SAFE):
     return is_number(value) and math.isfinite(value) and value == int(value) and least <= value <= most
 
