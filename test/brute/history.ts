@@ -59,7 +59,7 @@ export function historyOf(seed: number, beginning?: number): History {
     if (what < 16)
       return {
         type: 'search_performed',
-        properties: { query: chance(0.6) ? pick(['tents', 'boots']) : `word ${whole(12)}` },
+        properties: { query: chance(0.8) ? pick(['tents', 'tents', 'boots']) : `word ${whole(12)}` },
       };
     if (what < 20) return { type: 'page_viewed', properties: {} };
     if (what < 24) return { type: 'cart_item_added', properties: { ...known, quantity: 1 + whole(2) } };

@@ -50,6 +50,8 @@ traits:
   average_price: { average: product_viewed, of: product.price, over: 5m }
   last_query: { last: search_performed, of: event.query, over: 2m }
   first_query: { first: search_performed, of: event.query, over: 2m }
+  last_seen: { last: product_viewed, of: event.productId, over: 5m }
+  first_seen: { first: product_viewed, of: event.productId, over: 5m }
   brands: { distinct: product_viewed, of: product.brand, over: 5m }
   categories_ever: { distinct: product_viewed, of: product.category, limit: 2 }
   view_rate: { rate: product_viewed, over: 2m, per: 1m }
@@ -91,7 +93,7 @@ rules:
   asked_then_looked:
     when:
       sequence: [{ event: search_performed, as: asked }, { event: product_viewed, times: 2, if: product.category == "tents" }]
-      within: 3m
+      within: 5m
     if: asked.event.query == "tents"
     then: [{ show: { slot: corner, content: offer, for: 5m } }]
   cart_reminder:
@@ -182,7 +184,7 @@ rules:
     then: [{ show: { slot: banner, content: offer, for: 2m } }]
     priority: 2
   three_pages:
-    when: { sequence: [{ event: page_viewed, times: 3 }], within: 1m }
+    when: { sequence: [{ event: page_viewed, times: 3 }], within: 3m }
     limit: { times: 4, per: visitor }
     then: [{ show: { slot: corner, content: hint } }]
     priority: -2
@@ -238,6 +240,8 @@ export const shop: ShopModel = {
     average_price: { kind: 'average', of: views, value: ({ product }) => product.price, over: 5 * min, money: true },
     last_query: { kind: 'last', of: searches, value: ({ event }) => event['query']!, over: 2 * min, initial: '' },
     first_query: { kind: 'first', of: searches, value: ({ event }) => event['query']!, over: 2 * min, initial: '' },
+    last_seen: { kind: 'last', of: views, value: ({ event }) => event['productId']!, over: 5 * min, initial: '' },
+    first_seen: { kind: 'first', of: views, value: ({ event }) => event['productId']!, over: 5 * min, initial: '' },
     brands: { kind: 'distinct', of: views, value: ({ product }) => product.brand, over: 5 * min },
     categories_ever: { kind: 'distinct', of: views, value: ({ product }) => product.category, limit: 2 },
     view_rate: { kind: 'rate', of: views, over: 2 * min, per: min },
@@ -313,7 +317,7 @@ export const shop: ShopModel = {
             { events: views, run: 1, if: ({ product }) => product.category === 'tents' },
             { events: views, run: 1, if: ({ product }) => product.category === 'tents' },
           ],
-          within: 3 * min,
+          within: 5 * min,
         },
       },
       if: (f) => f.named('asked').event['query'] === 'tents',
@@ -479,7 +483,7 @@ export const shop: ShopModel = {
             { events: ['page_viewed'], run: 0 },
             { events: ['page_viewed'], run: 0 },
           ],
-          within: min,
+          within: 3 * min,
         },
       },
       limit: { times: 4, per: 'visitor' },
