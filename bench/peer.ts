@@ -17,11 +17,11 @@ function buildPeer(name: string, folder: string, sources: readonly string[]): st
   return `${join(folder, 'target/classes')}:${join(folder, 'target/libs')}/*`;
 }
 
-/** What Drools takes for one event with so many rules, and how many of them match. */
+/** What Drools takes for one event with so many rules, and how many of them run. */
 export interface Drools {
   readonly rules: number;
   readonly micros: number;
-  readonly matched: number;
+  readonly ran: number;
 }
 
 /** One run of `$USHER_SAMPLES/peers/rules`, which prints that many lines; null: there is no such folder. */
@@ -33,11 +33,7 @@ export async function runDrools(lines: number): Promise<readonly Drools[] | null
     const said = await startProcess(1, 'java', ['-cp', classPath, 'peer.DroolsRules']).ended();
     const found = [...said.matchAll(/rules=(\d+) .*us\/event=([\d.]+) matched\/event=([\d.]+)/g)];
     if (found.length !== lines) throw new Error(`expected ${lines} lines of Drools, came:\n${said}`);
-    return found.map(([, rules, micros, matched]) => ({
-      rules: Number(rules),
-      micros: Number(micros),
-      matched: Number(matched),
-    }));
+    return found.map(([, rules, micros, ran]) => ({ rules: Number(rules), micros: Number(micros), ran: Number(ran) }));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

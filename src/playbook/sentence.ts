@@ -80,12 +80,10 @@ function isRepeated(element: Element, next: Element | undefined): boolean {
 }
 
 function periodSaid({ from, to, hours }: Pick<Rule, 'from' | 'to' | 'hours'>): readonly string[] {
-  const period = [
-    ...(from === null ? [] : [`from ${instantSaid(from)} on`]),
-    ...(to === null ? [] : [`until ${instantSaid(to)}`]),
-    ...(hours === null ? [] : [hoursSaid(hours)]),
-  ];
-  return period.length === 0 ? [] : [`only ${period.join(', ')}`];
+  const begins = from === null ? '' : `from ${instantSaid(from)}${to === null ? ' on' : ''}`;
+  const ends = to === null ? '' : `until ${instantSaid(to)}`;
+  const period = [begins, ends, hours === null ? '' : hoursSaid(hours)].filter((part) => part !== '');
+  return period.length === 0 ? [] : [`only ${period.join(' ')}`];
 }
 
 const weekdays = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
@@ -94,14 +92,15 @@ function hoursSaid({ from, to, days }: Hours): string {
   const clock = (minutes: number) =>
     `${String(Math.floor(minutes / 60)).padStart(2, '0')}:${String(minutes % 60).padStart(2, '0')}`;
   const times = from === null || to === null ? '' : `between ${clock(from)} and ${clock(to)}`;
-  const on =
-    days === null
-      ? ''
-      : `on ${list(
-          days.map((each) => weekdays[each]!),
-          'and',
-        )}`;
+  const on = days === null ? '' : daysSaid(days);
   return [times, on].filter((part) => part !== '').join(' ');
+}
+
+/** "Monday to Friday" rather than five names. */
+function daysSaid(days: readonly number[]): string {
+  const names = days.map((each) => weekdays[each]!);
+  const isRow = days.length > 2 && days.every((each, i) => each === days[0]! + i);
+  return isRow ? `from ${names[0]} to ${names.at(-1)}` : `on ${list(names, 'and')}`;
 }
 
 function instantSaid(ms: number): string {
@@ -113,13 +112,17 @@ function actionsSaid({ mode, entries }: Pick<Rule, 'mode' | 'entries'>, events: 
     what: actionSaid(entry, events, words),
     only: entry.if === null ? null : words.condition(entry.if),
   }));
-  if (mode === 'then')
+  if (mode === 'then' && told.every(({ only }) => only === null))
     return list(
-      told.map(({ what, only }) => `${what}${only === null ? '' : ` if ${only}`}`),
+      told.map(({ what }) => what),
       'and',
     );
+  // With conditions among them a list would not tell what they belong to.
   return told
-    .map(({ what, only }, i) => `${only === null ? (i === 0 ? '' : 'otherwise ') : `if ${only}, `}${what}`)
+    .map(({ what, only }, i) => {
+      const next = i === 0 ? '' : mode === 'then' ? 'and ' : only === null ? 'otherwise ' : 'else ';
+      return `${next}${only === null ? '' : `if ${only}, `}${what}`;
+    })
     .join('; ');
 }
 
@@ -151,11 +154,11 @@ function showSaid(show: Show, words: Words): string {
   return [
     `show ${show.content} in ${show.slot}`,
     show.pinned ? ' before all that is not pinned' : '',
-    where.length === 0 ? '' : ` only ${where.join(' and ')}`,
     show.forMs === null ? '' : ` for ${spokenDuration(show.forMs)}`,
     show.until === null ? '' : ` until ${instantSaid(show.until)}`,
     show.while === null ? '' : ` while ${words.condition(show.while)}`,
-    enough.length === 0 ? '' : ` until ${list(enough, 'or')}`,
+    where.length === 0 ? '' : `, only ${where.join(' and ')}`,
+    enough.length === 0 ? '' : `, unless ${list(enough, 'or')}`,
   ].join('');
 }
 

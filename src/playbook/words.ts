@@ -1,7 +1,8 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
+import { parseDuration } from '../cel/duration.ts';
 import { pathOf } from '../cel/reads.ts';
 import { celOf } from './expressions.ts';
-import { list } from './phrases.ts';
+import { list, spokenDuration } from './phrases.ts';
 import type { Condition, Expression } from './playbook.ts';
 
 const comparisons: Readonly<Record<string, string>> = {
@@ -126,6 +127,8 @@ export class Words {
     }
     const subject = this.#subject(left);
     if (subject === null) return null;
+    if (right.op === 'value' && right.args === '' && (op === '==' || op === '!='))
+      return `${subject} is ${op === '==' ? 'empty' : 'not empty'}`;
     if (right.op === 'value' && right.args === null) return `${subject} is ${op === '==' ? 'not known' : 'known'}`;
     const words = (isNow(left) ? timeComparisons : comparisons)[op]!;
     const path = pathOf(left)?.join('.');
@@ -182,8 +185,11 @@ export class Words {
           : `"${node.args}"`
         : String(node.args);
     if (node.op === '-_' && node.args.op === 'value') return `-${String(node.args.args)}`;
-    if (node.op === 'call' && ['duration', 'timestamp'].includes(node.args[0]) && node.args[1][0]?.op === 'value')
-      return String(node.args[1][0].args);
+    if (node.op === 'call' && ['duration', 'timestamp'].includes(node.args[0]) && node.args[1][0]?.op === 'value') {
+      const written = String(node.args[1][0].args);
+      const ms = node.args[0] === 'duration' ? parseDuration(written) : null;
+      return ms === null || ms <= 0 ? written : spokenDuration(ms);
+    }
     return this.#subject(node) ?? `\`${node.input.slice(node.start, node.end)}\``;
   }
 }

@@ -44,8 +44,11 @@ describe('usher check', () => {
   it('finds no mistake in the demo store, which is what it checks unless told otherwise', async () => {
     const { code, out } = await run(check, []);
     expect(code).toBe(0);
+    expect(out).toContain('rules/cart.yaml:');
+    expect(out).toContain('warning: the rule gift_wrap is a draft and does not run');
+    expect(out).toContain('views_by_category: a window of 30m in 30 steps of 1m');
     expect(out).toMatch(
-      /^playbooks\/demo-store: no mistakes\. 12 event types, 13 rules, 5 slots, 23 contents, 60 products; version [0-9a-f]{16}$/,
+      /^playbooks\/demo-store: 1 warning, no error\. 15 event types, 6 segments, 32 rules, 5 slots, 43 contents, 60 products; version [0-9a-f]{16}$/m,
     );
   });
 
@@ -127,7 +130,7 @@ describe('usher describe', () => {
     expect(out).toContain(
       'upsell_over_100  Upsell a warranty to full carts\n  When a visitor views a product, if the product is p_017',
     );
-    expect(out.match(/^\w+ {2}/gm)).toHaveLength(13);
+    expect(out.match(/^\w+ {2}/gm)).toHaveLength(32);
     for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(110);
   });
 
@@ -143,7 +146,7 @@ describe('usher describe', () => {
 
   it('reads the rules of a slot, or of an event', async () => {
     const bySlot = await run(describeCommand, [], { slot: 'search_banner' });
-    expect(bySlot.out.match(/^\w+ {2}/gm)).toEqual(['search_help  ']);
+    expect(bySlot.out.match(/^\w+ {2}/gm)).toEqual(['search_help  ', 'browsed_then_searched  ']);
     const byEvent = await run(describeCommand, [], { event: 'checkout_started' });
     expect(byEvent.out.match(/^\w+ {2}/gm)).toEqual(['calm_at_the_checkout  ']);
   });

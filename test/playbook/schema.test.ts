@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
@@ -8,6 +8,7 @@ import { parse, stringify } from 'yaml';
 import { playbookSchema, readCatalogSection, readSections } from '../../src/playbook/format.ts';
 import { Report } from '../../src/playbook/problem.ts';
 import { entryOf, readYaml } from '../../src/playbook/tree.ts';
+import { demoStoreFiles } from '../support/demoStore.ts';
 
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 addFormats.default(ajv);
@@ -23,12 +24,10 @@ function readerTakes(value: unknown): boolean {
   return !report.failed;
 }
 
-const folder = join(import.meta.dirname, '../../playbooks/demo-store');
-const files = readdirSync(folder).filter((file) => file.endsWith('.yaml'));
 const documents: [string, object][] = [
-  ...files.map((file) => [file, join(folder, file)]),
-  ['constructs.yaml', join(import.meta.dirname, 'constructs.yaml')],
-].map(([file, path]) => [file!, parse(readFileSync(path!, 'utf8')) as object]);
+  ...demoStoreFiles,
+  ['constructs.yaml', readFileSync(join(import.meta.dirname, 'constructs.yaml'), 'utf8')] as const,
+].map(([file, text]) => [file, parse(text) as object]);
 
 type Path = readonly (string | number)[];
 function pathsOf(value: unknown, at: Path = []): Path[] {

@@ -36,10 +36,12 @@ describe('a condition in plain English', () => {
     ['product == null', 'the product is not known'],
     ['now > timestamp("2026-01-01T00:00:00Z")', 'the time is after 2026-01-01T00:00:00Z'],
     ['cart.lines.exists(l, l.price > 5)', '`cart.lines.exists(l, l.price > 5)`'],
+    ['visitor.lastSearch == ""', "the visitor's last search is empty"],
+    ['now - visitor.lastOrderAt < duration("36h")', "the visitor's last order was less than 1 day and 12 hours ago"],
     ['!(cart.value > 5)', 'not (the cart is worth more than 5)'],
     ['visitor.orders * 2 > 5', '`visitor.orders * 2 > 5`'],
-    ['now - visitor.lastOrderAt > duration("72h")', "the visitor's last order was more than 72h ago"],
-    ['visitor.idle >= duration("5m")', 'the visitor has done nothing for at least 5m'],
+    ['now - visitor.lastOrderAt > duration("72h")', "the visitor's last order was more than 3 days ago"],
+    ['visitor.idle >= duration("5m")', 'the visitor has done nothing for at least 5 minutes'],
     ['segments.vip && !segments.shy', 'the visitor is in the segment vip and the visitor is not in the segment shy'],
     [
       'traits.views["tents"] > 2 || traits.views.boots > 2',
@@ -71,7 +73,7 @@ describe('a rule in plain English', () => {
       said(
         '{ when: page_viewed, then: [{ show: { slot: s, content: b } }, { if: visitor.orders > 1, show: { slot: s, content: a } }] }',
       ),
-    ).toContain("show b in s and show a in s if the visitor's orders are more than 1.");
+    ).toContain(", show b in s; and if the visitor's orders are more than 1, show a in s.");
     expect(
       said(
         '{ when: page_viewed, choose: [{ if: visitor.orders > 1, show: { slot: s, content: a } }, { show: { slot: s, content: b } }] }',
@@ -94,15 +96,15 @@ describe('constructs.yaml in plain English', () => {
   it.each([
     [
       'seen_before',
-      "When a visitor views a product or clicks a product, only from 2026-01-01T00:00:00Z on, until 2030-01-01T00:00:00Z, between 09:00 and 18:00 on Monday, Tuesday and Saturday, if the number of the trait brands_clicked is more than 2, unless the visitor's orders are more than 5, show plain in side before all that is not pinned only on product pages and on mobile or tablet devices and between 18:00 and 02:00 on Saturday for 1 hour until 2029-12-24T18:00:00Z while the product's category is the visitor's last category until the product has been bought or it has been seen 3 times. At most 3 times per session, counted together with the group nudges. Not again for 10 minutes. Priority 0.",
+      "When a visitor views a product or clicks a product, only from 2026-01-01T00:00:00Z until 2030-01-01T00:00:00Z between 09:00 and 18:00 on Monday, Tuesday and Saturday, if the number of the trait brands_clicked is more than 2, unless the visitor's orders are more than 5, show plain in side before all that is not pinned for 1 hour until 2029-12-24T18:00:00Z while the product's category is the visitor's last category, only on product pages and on mobile or tablet devices and between 18:00 and 02:00 on Saturday, unless the product has been bought or it has been seen 3 times. At most 3 times per session, counted together with the group nudges. Not again for 10 minutes. Priority 0.",
     ],
     [
       'cart_reminder',
-      "When a visitor has not completed an order for 30 minutes after putting something into the cart or taking something out of it (each cart by itself), if the visitor is in the segment bargain_hunter and the number of the cart's lines is more than 0, if the visitor has done nothing for less than 2m, show back_to_cart in banner for 1 day; otherwise show plain in banner for 1 day. At most once per cart.id. Priority 0.",
+      "When a visitor has not completed an order for 30 minutes after putting something into the cart or taking something out of it (each cart by itself), if the visitor is in the segment bargain_hunter and the number of the cart's lines is more than 0, if the visitor has done nothing for less than 2 minutes, show back_to_cart in banner for 1 day; otherwise show plain in banner for 1 day. At most once per cart.id. Priority 0.",
     ],
     [
       'browsed_then_searched',
-      'When a visitor views a product 3 times (the product\'s category the same each time; called "seen"), then searches (its query is not ""), within 5 minutes and without completing an order in between, if the price of "seen" is more than 5 and "seen" was less than 2m ago, show guide in banner for 15 minutes while the brand of "seen" is not Nordfell, set the trait last_offer to the category of "seen" and add the event "Offer made" with category tents and views 3. At most twice per day, counted together with the group nudges. Priority 0.',
+      'When a visitor views a product 3 times (the product\'s category the same each time; called "seen"), then searches (its query is not empty), within 5 minutes and without completing an order in between, if the price of "seen" is more than 5 and "seen" was less than 2 minutes ago, show guide in banner for 15 minutes while the brand of "seen" is not Nordfell, set the trait last_offer to the category of "seen" and add the event "Offer made" with category tents and views 3. At most twice per day, counted together with the group nudges. Priority 0.',
     ],
     [
       'welcome',
@@ -123,7 +125,7 @@ describe('constructs.yaml in plain English', () => {
     ],
     [
       'hesitating',
-      'A visitor is in it as long as the visitor is in the segment bargain_hunter and the visitor has done nothing for more than 10m. Time alone may change that.',
+      'A visitor is in it as long as the visitor is in the segment bargain_hunter and the visitor has done nothing for more than 10 minutes. Time alone may change that.',
     ],
     [
       'christmas',

@@ -70,7 +70,7 @@ const decisive: Happening = fc.oneof(
     properties: { productId, list: productId === 'p4' ? '' : 'top' },
   })),
   fc
-    .record({ pageViewId: fc.constantFrom('x', 'y', 'z'), seconds: fc.constantFrom(5, 30.5, 60, 95) })
+    .record({ pageViewId: fc.constantFrom('x', 'y', 'z'), seconds: fc.constantFrom(5, 30.5, 60, 95, 1.5e308) })
     .map((properties) => ({ type: 'time_spent', properties })),
   fc
     .record({ slot: fc.constantFrom('banner', 'corner'), content: fc.constantFrom('viewed', 'hunter', '__proto__') })
@@ -160,6 +160,17 @@ function linesOf(
   );
 }
 
+/** One who does much in a while, and nearly nothing twice: of some things more than a visitor's state keeps. */
+const busy: Happening = fc.oneof(
+  { weight: 4, arbitrary: fc.nat(60).map((n) => ({ type: 'search_performed', properties: { query: `q${n}` } })) },
+  {
+    weight: 2,
+    arbitrary: fc.nat(24).map((n) => ({ type: 'time_spent', properties: { pageViewId: `v${n}`, seconds: 60 } })),
+  },
+  { weight: 2, arbitrary: decisive },
+);
+const busyLines = linesOf(busy, { timeZone: timeZones }, 3);
+
 /** Milliseconds to the next stamp: within a hold, around its end, a while, past a session, past a retention, and back. */
 const pause = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom(0, 1, 7) },
@@ -179,6 +190,16 @@ export const logs = (maxLength: number): fc.Arbitrary<readonly GeneratedRecord[]
       fc.array(fc.tuple(pause, decisiveLines), { minLength: Math.min(5, maxLength), maxLength, size: 'max' }),
     )
     .map(([playbook, pausesAndLines]) => recordsOf(playbook, pausesAndLines));
+
+/** A long log, nearly all of it one visitor's. */
+export const busyLogs = (length: number): fc.Arbitrary<readonly GeneratedRecord[]> => {
+  const own = busyLines.filter(({ what }) => what === 'event').map((line) => ({ ...line, of: 0, ago: null }) as Line);
+  const line = fc.oneof({ weight: 60, arbitrary: own }, { weight: 1, arbitrary: decisiveLines });
+  const soon = fc.oneof({ weight: 30, arbitrary: fc.constantFrom(0, 7, 900, 4_000) }, pause);
+  return fc
+    .tuple(fc.constantFrom(2, 3), fc.array(fc.tuple(soon, line), { minLength: length, maxLength: length, size: 'max' }))
+    .map(([playbook, pausesAndLines]) => recordsOf(playbook, pausesAndLines));
+};
 
 function recordsOf(playbook: number, pausesAndLines: readonly (readonly [number, Line])[]): readonly GeneratedRecord[] {
   const records: GeneratedRecord[] = [{ stamp: 0, value: activation('a0', playbook) }];

@@ -223,7 +223,17 @@ def run_rules(visitor, triggered, base, decision):
             try:
                 if entry.condition is not None and not entry.condition.holds(scope):
                     continue
+                if isinstance(entry, Show) and entry.until is not None and entry.until <= scope["now"]:
+                    # It shows nothing, so by it the rule has not run; of a `choose` it is the one that was chosen.
+                    if rule.chooses:
+                        break
+                    continue
                 if isinstance(entry, Show):
+                    if entry.until is not None and entry.until <= scope["now"]:
+                        # What is over shows nothing: the rule has not run by it.
+                        if rule.chooses:
+                            break
+                        continue
                     facts = [[path, bounded(scope.at_path(path))] for path in entry.captures]
                     decision.shown.append((rule, place, entry, facts, says))
                 elif isinstance(entry, SetTrait):
