@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../model/json.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { Fact, Visitor } from '../model/visitor.ts';
-import type { ActiveBundles, Playbook, Scope } from '../playbook/playbook.ts';
+import type { ActiveBundles, Playbook, Scope, Trait } from '../playbook/playbook.ts';
 import { eventView, pageView, productView } from './enrich.ts';
 import { putAt, readRootTrait, readTraits } from './traits.ts';
 
@@ -14,6 +14,7 @@ export class EventScope implements Scope {
   readonly #bundles: ActiveBundles;
   readonly #record: EventRecord | null;
   readonly #at: number;
+  readonly #only: ReadonlySet<Trait> | null;
   #visitor: Visitor;
   #event: Values | null = null;
   #product: Json | undefined;
@@ -24,23 +25,38 @@ export class EventScope implements Scope {
   #traits: Values | null = null;
   #segments: Values | null = null;
 
-  /** Without a record, for a firing or a touch, `event`, `product` and `page` are empty. `now` is visitor now. */
-  constructor(bundles: ActiveBundles, visitor: Visitor, now: number, record: EventRecord | null, at: number) {
+  /**
+   * Without a record, for a firing or a touch, `event`, `product` and `page` are empty. `now` is visitor now.
+   * @param only these traits are all that will be read; null: any
+   */
+  constructor(
+    bundles: ActiveBundles,
+    visitor: Visitor,
+    now: number,
+    record: EventRecord | null,
+    at: number,
+    only: ReadonlySet<Trait> | null = null,
+  ) {
     this.#bundles = bundles;
+    this.#only = only;
     this.#visitor = visitor;
     this.#record = record;
     this.#at = at;
     this.now = now;
   }
 
-  /** The same event, seen with the visitor as it is now. */
+  /** The same event, seen with the visitor as it is now. What cannot have changed is not made anew. */
   moveTo(visitor: Visitor): void {
+    const before = this.#visitor;
     this.#visitor = visitor;
+    if (before.segments !== visitor.segments) this.#segments = null;
+    const { traits, session, counts, now } = visitor;
+    if (traits === before.traits && session === before.session && counts === before.counts && now === before.now)
+      return;
     this.#cart = undefined;
     this.#visitorRoot = null;
     this.#session = null;
     this.#traits = null;
-    this.#segments = null;
   }
 
   /** Segments as far as they are tried already: each condition sees those before it as they are now. */
@@ -65,15 +81,15 @@ export class EventScope implements Scope {
     return this.#cart;
   }
   get visitor(): Values {
-    this.#visitorRoot ??= visitorView(this.#visitor, this.#bundles, this.now);
+    this.#visitorRoot ??= visitorView(this.#visitor, this.#bundles, this.now, this.#only);
     return this.#visitorRoot;
   }
   get session(): Values {
-    this.#session ??= sessionView(this.#visitor, this.#bundles, this.now);
+    this.#session ??= sessionView(this.#visitor, this.#bundles, this.now, this.#only);
     return this.#session;
   }
   get traits(): Values {
-    this.#traits ??= readTraits(this.#bundles.playbook, 'traits', this.#visitor, this.now, {});
+    this.#traits ??= readTraits(this.#bundles.playbook, 'traits', this.#visitor, this.now, {}, this.#only);
     return this.#traits;
   }
   get page(): Values {
@@ -192,19 +208,30 @@ export function valueAt(scope: Scope, path: string): Json {
   return value ?? null;
 }
 
-export function visitorView(visitor: Visitor, { playbook }: ActiveBundles, now: number): Values {
+export function visitorView(
+  visitor: Visitor,
+  { playbook }: ActiveBundles,
+  now: number,
+  only: ReadonlySet<Trait> | null = null,
+): Values {
   const { id, counts } = visitor;
   const known = { id, sessions: counts.sessions, lastSeenAt: visitor.now, idle: now - visitor.now };
-  return readTraits(playbook, 'visitor', visitor, now, known);
+  return readTraits(playbook, 'visitor', visitor, now, known, only);
 }
 
-export function sessionView(visitor: Visitor, { playbook }: ActiveBundles, now: number): Values {
+export function sessionView(
+  visitor: Visitor,
+  { playbook }: ActiveBundles,
+  now: number,
+  only: ReadonlySet<Trait> | null = null,
+): Values {
   const { session } = visitor;
-  return readTraits(playbook, 'session', visitor, now, {
+  const known = {
     number: session?.number ?? 0,
     startedAt: session?.startedAt ?? null,
     campaign: session?.campaign ?? '',
-  });
+  };
+  return readTraits(playbook, 'session', visitor, now, known, only);
 }
 
 export function segmentsView(visitor: Visitor, playbook: Playbook): Values {

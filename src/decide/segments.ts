@@ -1,6 +1,6 @@
 import { murmur2 } from '../model/shard.ts';
 import type { Visitor } from '../model/visitor.ts';
-import type { ActiveBundles, Playbook, Scope, Segment, TimeChange } from '../playbook/playbook.ts';
+import type { ActiveBundles, Playbook, Scope, Segment, TimeChange, Trait } from '../playbook/playbook.ts';
 import { nextLeaving, scoreReaches } from './aggregates.ts';
 import { EventScope } from './scope.ts';
 
@@ -30,7 +30,7 @@ export function withSegments(visitor: Visitor, scope: EventScope, playbook: Play
   const { segments } = playbook;
   const before = visitor.segments;
   if (segments.size === 0) return { visitor: leftBehind(visitor, scope, playbook), ...nobody };
-  const { members, errors } = tried(segments, scope);
+  const { members, errors } = tried(segments.values(), scope);
   const entered: string[] = [];
   const left: string[] = [];
   for (const id of segments.keys()) {
@@ -46,20 +46,23 @@ export function withSegments(visitor: Visitor, scope: EventScope, playbook: Play
   return { visitor: moved, entered: entered.sort(), left: left.sort(), errors };
 }
 
-/** The first instant after `now` at which time alone changes a segment of this visitor; null: there is none. */
-export function nextChange(visitor: Visitor, bundles: ActiveBundles, now: number): NextChange | null {
-  const { segments } = bundles.playbook;
-  const changes = timeChangesOf(bundles.playbook);
+/**
+ * The first instant after the step at which time alone changes a segment of this visitor; null: there is none.
+ * @param step sees the visitor as after the step, segments included
+ */
+export function nextChange(visitor: Visitor, bundles: ActiveBundles, step: EventScope): NextChange | null {
+  const { changes, byTime, reads } = timesOf(bundles.playbook);
   if (changes.length === 0) return null;
-  let at = now;
+  let scope = step;
+  let at = step.now;
   for (let looked = 0; looked < maxCandidates; looked++) {
-    const scope = new EventScope(bundles, visitor, at, null, at);
     const next = nextCandidate(changes, scope, visitor, bundles.playbook, at);
     if (next === null) return null;
     at = next;
-    const { members } = tried(segments, new EventScope(bundles, visitor, at, null, at));
+    scope = new EventScope(bundles, visitor, at, null, at, reads);
+    const { members } = tried(byTime, scope, membersOf(visitor, bundles.playbook));
     let first: string | null = null;
-    for (const id of segments.keys()) {
+    for (const { id } of byTime) {
       if (members[id] !== Object.hasOwn(visitor.segments, id) && (first === null || id < first)) first = id;
     }
     if (first !== null) return { due: at, segment: first };
@@ -69,11 +72,15 @@ export function nextChange(visitor: Visitor, bundles: ActiveBundles, now: number
 
 const nobody = { entered: [], left: [], errors: 0 } as const;
 
-function tried(segments: Playbook['segments'], scope: EventScope): { members: Members; errors: number } {
-  const members: Members = {};
+/** @param members what is known of others that these read */
+function tried(
+  segments: Iterable<Segment>,
+  scope: EventScope,
+  members: Members = {},
+): { members: Members; errors: number } {
   let errors = 0;
   scope.setSegments(members);
-  for (const { id, condition } of segments.values()) {
+  for (const { id, condition } of segments) {
     try {
       members[id] = condition.evaluate(scope);
     } catch {
@@ -97,14 +104,40 @@ function isOfPlaybook(segments: Visitor['segments'], playbook: Playbook): boolea
   return true;
 }
 
-const changesOfPlaybooks = new WeakMap<Playbook, readonly TimeChange[]>();
-function timeChangesOf(playbook: Playbook): readonly TimeChange[] {
-  let changes = changesOfPlaybooks.get(playbook);
-  if (changes === undefined) {
-    changes = [...playbook.segments.values()].flatMap((segment: Segment) => segment.changes);
-    changesOfPlaybooks.set(playbook, changes);
+function membersOf({ segments }: Visitor, playbook: Playbook): Members {
+  const members: Members = {};
+  for (const id of playbook.segments.keys()) members[id] = Object.hasOwn(segments, id);
+  return members;
+}
+
+/** What time alone may change of a playbook's segments. */
+interface Times {
+  readonly changes: readonly TimeChange[];
+  /** The segments whose condition changes so, or reads one that does; each after those that it reads. */
+  readonly byTime: readonly Segment[];
+  /** All traits that these read. */
+  readonly reads: ReadonlySet<Trait>;
+}
+const times = new WeakMap<Playbook, Times>();
+
+function timesOf(playbook: Playbook): Times {
+  let known = times.get(playbook);
+  if (known === undefined) {
+    const byTime: Segment[] = [];
+    for (const segment of playbook.segments.values()) {
+      const readsOne = byTime.some(({ id }) => segment.condition.reads.includes(`segments.${id}`));
+      if (segment.changes.length > 0 || readsOne) byTime.push(segment);
+    }
+    const changes = byTime.flatMap((segment) => segment.changes);
+    const names = byTime.flatMap(({ condition }) => condition.reads);
+    const isRead = ({ path }: Trait) => {
+      const name = path.join('.');
+      return names.some((each) => `${each}.`.startsWith(`${name}.`) || `${name}.`.startsWith(`${each}.`));
+    };
+    known = { changes, byTime, reads: new Set([...playbook.traits.values()].filter(isRead)) };
+    times.set(playbook, known);
   }
-  return changes;
+  return known;
 }
 
 function nextCandidate(
