@@ -1,9 +1,10 @@
-import type { Json, JsonObject } from '../model/json.ts';
+import type { Json } from '../model/json.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { Fact, Visitor } from '../model/visitor.ts';
-import type { ActiveBundles, Playbook, Scope, Trait } from '../playbook/playbook.ts';
+import type { ActiveBundles, Playbook, Scope } from '../playbook/playbook.ts';
 import { eventView, pageView, productView } from './enrich.ts';
-import { putAt, readRootTrait, readTraits } from './traits.ts';
+import { putAt, readCart } from './traits.ts';
+import { memberOf, rootView } from './views.ts';
 
 type Values = { readonly [name: string]: Json };
 const nothing: Values = {};
@@ -14,7 +15,6 @@ export class EventScope implements Scope {
   readonly #bundles: ActiveBundles;
   readonly #record: EventRecord | null;
   readonly #at: number;
-  readonly #only: ReadonlySet<Trait> | null;
   #visitor: Visitor;
   #event: Values | null = null;
   #product: Json | undefined;
@@ -25,20 +25,9 @@ export class EventScope implements Scope {
   #traits: Values | null = null;
   #segments: Values | null = null;
 
-  /**
-   * Without a record, for a firing or a touch, `event`, `product` and `page` are empty. `now` is visitor now.
-   * @param only these traits are all that will be read; null: any
-   */
-  constructor(
-    bundles: ActiveBundles,
-    visitor: Visitor,
-    now: number,
-    record: EventRecord | null,
-    at: number,
-    only: ReadonlySet<Trait> | null = null,
-  ) {
+  /** Without a record, for a firing or a touch, `event`, `product` and `page` are empty. `now` is visitor now. */
+  constructor(bundles: ActiveBundles, visitor: Visitor, now: number, record: EventRecord | null, at: number) {
     this.#bundles = bundles;
-    this.#only = only;
     this.#visitor = visitor;
     this.#record = record;
     this.#at = at;
@@ -77,19 +66,19 @@ export class EventScope implements Scope {
     return this.#product;
   }
   get cart(): Json {
-    this.#cart ??= readRootTrait(this.#bundles.playbook, 'cart', this.#visitor, this.now);
+    this.#cart ??= readCart(this.#bundles.playbook, this.#visitor, this.now);
     return this.#cart;
   }
   get visitor(): Values {
-    this.#visitorRoot ??= visitorView(this.#visitor, this.#bundles, this.now, this.#only);
+    this.#visitorRoot ??= rootView(this.#bundles.playbook, 'visitor', this.#visitor, this.now);
     return this.#visitorRoot;
   }
   get session(): Values {
-    this.#session ??= sessionView(this.#visitor, this.#bundles, this.now, this.#only);
+    this.#session ??= rootView(this.#bundles.playbook, 'session', this.#visitor, this.now);
     return this.#session;
   }
   get traits(): Values {
-    this.#traits ??= readTraits(this.#bundles.playbook, 'traits', this.#visitor, this.now, {}, this.#only);
+    this.#traits ??= rootView(this.#bundles.playbook, 'traits', this.#visitor, this.now);
     return this.#traits;
   }
   get page(): Values {
@@ -201,37 +190,8 @@ function capturedRoots(facts: readonly Fact[]): { readonly [name: string]: Json 
 export function valueAt(scope: Scope, path: string): Json {
   const [root = '', ...names] = path.split('.');
   let value = (scope as unknown as { readonly [name: string]: Json | undefined })[root];
-  for (const name of names) {
-    if (value === null || typeof value !== 'object' || Array.isArray(value) || !Object.hasOwn(value, name)) return null;
-    value = (value as JsonObject)[name];
-  }
+  for (const name of names) value = memberOf(value, name);
   return value ?? null;
-}
-
-export function visitorView(
-  visitor: Visitor,
-  { playbook }: ActiveBundles,
-  now: number,
-  only: ReadonlySet<Trait> | null = null,
-): Values {
-  const { id, counts } = visitor;
-  const known = { id, sessions: counts.sessions, lastSeenAt: visitor.now, idle: now - visitor.now };
-  return readTraits(playbook, 'visitor', visitor, now, known, only);
-}
-
-export function sessionView(
-  visitor: Visitor,
-  { playbook }: ActiveBundles,
-  now: number,
-  only: ReadonlySet<Trait> | null = null,
-): Values {
-  const { session } = visitor;
-  const known = {
-    number: session?.number ?? 0,
-    startedAt: session?.startedAt ?? null,
-    campaign: session?.campaign ?? '',
-  };
-  return readTraits(playbook, 'session', visitor, now, known, only);
 }
 
 export function segmentsView(visitor: Visitor, playbook: Playbook): Values {

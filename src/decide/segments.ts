@@ -1,6 +1,6 @@
 import { murmur2 } from '../model/shard.ts';
 import type { Visitor } from '../model/visitor.ts';
-import type { ActiveBundles, Playbook, Scope, Segment, TimeChange, Trait } from '../playbook/playbook.ts';
+import type { ActiveBundles, Playbook, Scope, Segment, TimeChange } from '../playbook/playbook.ts';
 import { nextLeaving, scoreReaches } from './aggregates.ts';
 import { EventScope } from './scope.ts';
 
@@ -51,7 +51,7 @@ export function withSegments(visitor: Visitor, scope: EventScope, playbook: Play
  * @param step sees the visitor as after the step, segments included
  */
 export function nextChange(visitor: Visitor, bundles: ActiveBundles, step: EventScope): NextChange | null {
-  const { changes, byTime, reads } = timesOf(bundles.playbook);
+  const { changes, byTime } = timesOf(bundles.playbook);
   if (changes.length === 0) return null;
   let scope = step;
   let at = step.now;
@@ -59,7 +59,7 @@ export function nextChange(visitor: Visitor, bundles: ActiveBundles, step: Event
     const next = nextCandidate(changes, scope, visitor, bundles.playbook, at);
     if (next === null) return null;
     at = next;
-    scope = new EventScope(bundles, visitor, at, null, at, reads);
+    scope = new EventScope(bundles, visitor, at, null, at);
     const { members } = tried(byTime, scope, membersOf(visitor, bundles.playbook));
     let first: string | null = null;
     for (const { id } of byTime) {
@@ -115,8 +115,6 @@ interface Times {
   readonly changes: readonly TimeChange[];
   /** The segments whose condition changes so, or reads one that does; each after those that it reads. */
   readonly byTime: readonly Segment[];
-  /** All traits that these read. */
-  readonly reads: ReadonlySet<Trait>;
 }
 const times = new WeakMap<Playbook, Times>();
 
@@ -129,12 +127,7 @@ function timesOf(playbook: Playbook): Times {
       if (segment.changes.length > 0 || readsOne) byTime.push(segment);
     }
     const changes = byTime.flatMap((segment) => segment.changes);
-    const names = byTime.flatMap(({ condition }) => condition.reads);
-    const isRead = ({ path }: Trait) => {
-      const name = path.join('.');
-      return names.some((each) => `${each}.`.startsWith(`${name}.`) || `${name}.`.startsWith(`${each}.`));
-    };
-    known = { changes, byTime, reads: new Set([...playbook.traits.values()].filter(isRead)) };
+    known = { changes, byTime };
     times.set(playbook, known);
   }
   return known;

@@ -159,7 +159,7 @@ function later(a: Partial | null, b: Partial): Partial {
 function merge(partials: readonly Partial[], longer: readonly Partial[]): readonly Partial[] {
   const best = new Map<string, Partial>();
   for (const partial of [...partials, ...longer]) {
-    const key = JSON.stringify([partial[0], partial[3]]);
+    const key = `${partial[0]} ${typeof partial[3]} ${partial[3]}`;
     const known = best.get(key) ?? null;
     const kept = later(known, partial);
     if (kept === known) continue;

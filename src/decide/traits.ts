@@ -189,7 +189,7 @@ function rememberable(trait: Trait, value: Json, minorDigits: number): Json | un
 }
 
 /** A trait's value as conditions read it: money in major units, the declared initial value before the first. */
-function readTrait(trait: Trait, states: TraitStates | null, minorDigits: number, now: number): Json {
+export function readTrait(trait: Trait, states: TraitStates | null, minorDigits: number, now: number): Json {
   const state = states?.get(trait.name);
   if (isStructured(trait)) {
     const value = readAggregate(trait, state, now);
@@ -209,56 +209,16 @@ function majorOf(value: Json, minorDigits: number): Json {
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, majorOf(each, minorDigits)]));
 }
 
-/** The traits that stand under one root of conditions, with the rest of their path. */
-interface RootTraits {
-  readonly trait: Trait;
-  readonly path: readonly string[];
-}
-const roots = new WeakMap<Playbook, ReadonlyMap<string, readonly RootTraits[]>>();
+const cartTraits = new WeakMap<Playbook, Trait | null>();
 
-function traitsUnder(playbook: Playbook, root: string): readonly RootTraits[] {
-  let byRoot = roots.get(playbook);
-  if (byRoot === undefined) {
-    const made = new Map<string, RootTraits[]>();
-    for (const trait of playbook.traits.values()) {
-      const [first = 'traits', ...path] = trait.path;
-      made.set(first, [...(made.get(first) ?? []), { trait, path }]);
-    }
-    roots.set(playbook, made);
-    byRoot = made;
+/** The cart as conditions read it; null: the playbook has none. */
+export function readCart(playbook: Playbook, visitor: Visitor, now: number): Json {
+  let trait = cartTraits.get(playbook);
+  if (trait === undefined) {
+    trait = [...playbook.traits.values()].find(({ path }) => path.length === 1 && path[0] === 'cart') ?? null;
+    cartTraits.set(playbook, trait);
   }
-  return byRoot.get(root) ?? [];
-}
-
-/**
- * All traits under a root (`visitor`, `session`, `traits`), added to what stands there anyway.
- * @param only these are all that will be read; null: any
- */
-export function readTraits(
-  playbook: Playbook,
-  root: string,
-  visitor: Visitor,
-  now: number,
-  into: { [name: string]: Json },
-  only: ReadonlySet<Trait> | null,
-): JsonObject {
-  for (const { trait, path } of traitsUnder(playbook, root)) {
-    if (only !== null && !only.has(trait)) continue;
-    const states = trait.over === 'session' ? (visitor.session?.traits ?? null) : visitor.traits;
-    const value = readTrait(trait, states, playbook.minorDigits, now);
-    if (path.length === 1) into[path[0]!] = value;
-    else putAt(into, path, value);
-  }
-  return into;
-}
-
-/** The trait that is a root by itself, as `cart` is; null: the playbook has none. */
-export function readRootTrait(playbook: Playbook, root: string, visitor: Visitor, now: number): Json {
-  const found = traitsUnder(playbook, root).find(({ path }) => path.length === 0);
-  if (found === undefined) return null;
-  const { trait } = found;
-  const states = trait.over === 'session' ? (visitor.session?.traits ?? null) : visitor.traits;
-  return readTrait(trait, states, playbook.minorDigits, now);
+  return trait === null ? null : readTrait(trait, visitor.traits, playbook.minorDigits, now);
 }
 
 /** Puts a value at a path of nested maps, which are made as needed. Names come from playbooks; `__proto__` is none. */

@@ -1,4 +1,5 @@
-import { EventScope, sessionView, visitorView } from '../decide/scope.ts';
+import { EventScope } from '../decide/scope.ts';
+import { jsonOf } from '../decide/views.ts';
 import { UsherError } from '../errors.ts';
 import { decodeVisitor } from '../model/codec.ts';
 import type { Json } from '../model/json.ts';
@@ -34,10 +35,10 @@ export async function readVisitor(services: Services, id: string): Promise<Visit
   const scope = new EventScope(active, visitor, visitor.now, null, visitor.now);
   return {
     id,
-    visitor: visitorView(visitor, active, visitor.now),
-    session: visitor.session === null ? null : sessionView(visitor, active, visitor.now),
+    visitor: jsonOf(scope.visitor),
+    session: visitor.session === null ? null : jsonOf(scope.session),
     cart: cartOf(scope.cart),
-    traits: scope.traits,
+    traits: jsonOf(scope.traits),
     segments: Object.entries(visitor.segments).map(([segment, since]) => ({
       id: segment,
       name: active.playbook.segments.get(segment)?.name ?? segment,

@@ -168,9 +168,11 @@ function note(found: Uint32Array, place: number): void {
 function valueAt(scope: Scope, path: Path): unknown {
   let value: unknown = scope[path[0] as keyof Scope];
   for (let i = 1; i < path.length; i++) {
-    if (value === null || typeof value !== 'object' || Array.isArray(value) || !Object.hasOwn(value, path[i]!))
+    const name = path[i]!;
+    // Roots have getters, so what an object owns is not asked.
+    if (value === null || typeof value !== 'object' || Array.isArray(value) || name in Object.prototype)
       return undefined;
-    value = (value as { readonly [name: string]: unknown })[path[i]!];
+    value = (value as { readonly [name: string]: unknown })[name];
   }
   return value;
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type CartState, cartView } from '../../src/decide/cart.ts';
-import { EventScope, sessionView, visitorView } from '../../src/decide/scope.ts';
+import { EventScope } from '../../src/decide/scope.ts';
+import { jsonOf } from '../../src/decide/views.ts';
 import { logTopic } from '../../src/model/commit.ts';
 import type { Product } from '../../src/playbook/playbook.ts';
 import { TestBundles } from './bundles.ts';
@@ -123,8 +124,8 @@ function visitorSeen(shard: FoldShard, id: string): object | null {
   if (active === null) return state;
   const scope = new EventScope(active, visitor, visitor.now, null, visitor.now);
   const facts = {
-    visitor: visitorView(visitor, active, visitor.now),
-    session: sessionView(visitor, active, visitor.now),
+    visitor: jsonOf(scope.visitor),
+    session: jsonOf(scope.session),
     traits: scope.traits,
     cart: scope.cart ?? cartView([1, [], null] as CartState, active.playbook.minorDigits),
   };
