@@ -155,7 +155,8 @@ function nextDistinct(trait: Trait, before: Distinct | undefined, event: Contrib
 
 function nextScore(trait: Trait, before: Score | undefined, { value, at, now }: Contribution): Json {
   const grown = (value as number) * 2 ** (-(now - at) / trait.halfLifeMs);
-  return [(before === undefined ? 0 : decayed(before, now, trait.halfLifeMs)) + grown, now];
+  const left = before === undefined ? 0 : decayed(before, now, trait.halfLifeMs);
+  return [Number.isFinite(left + grown) ? left + grown : left, now];
 }
 
 function withValue(kind: Trait['kind'], cell: Cell | undefined, value: Json): Cell {
@@ -163,10 +164,8 @@ function withValue(kind: Trait['kind'], cell: Cell | undefined, value: Json): Ce
     case 'count':
     case 'rate':
       return ((cell as number | undefined) ?? 0) + 1;
-    case 'average': {
-      const [count, sum] = (cell as readonly [number, number] | undefined) ?? [0, 0];
-      return [count + 1, sum + (value as number)];
-    }
+    case 'average':
+      return cell === undefined ? [1, value] : joined(kind, cell, [1, value]);
     default:
       return cell === undefined ? value : joined(kind, cell, value);
   }
@@ -177,8 +176,11 @@ function joined(kind: Trait['kind'], a: Cell, b: Cell): Cell {
   switch (kind) {
     case 'count':
     case 'rate':
-    case 'sum':
       return (a as number) + (b as number);
+    case 'sum': {
+      const sum = (a as number) + (b as number);
+      return Number.isFinite(sum) ? sum : a;
+    }
     case 'min':
       return Math.min(a as number, b as number);
     case 'max':
@@ -186,7 +188,8 @@ function joined(kind: Trait['kind'], a: Cell, b: Cell): Cell {
     case 'average': {
       const [count, sum] = a as unknown as readonly [number, number];
       const [more, of] = b as unknown as readonly [number, number];
-      return [count + more, sum + of];
+      // JSON has no infinite numbers; what would make one is left out.
+      return Number.isFinite(sum + of) ? [count + more, sum + of] : a;
     }
     case 'first':
       return a;

@@ -73,8 +73,9 @@ function nameOf(rule: Rule, { group, per }: Limit): string {
 type Count = readonly [by: Json, times: number];
 
 function countOf(limit: Limit, state: Json | undefined, scope: Scope, playbook: Playbook): number {
-  if (state === undefined) return 0;
+  // Also while nothing is counted: a key that fails must do so before the rule runs, not after.
   const by = countedBy(limit, scope, playbook);
+  if (state === undefined) return 0;
   if (limit.per === 'key') {
     return (state as unknown as readonly Count[]).find(([key]) => key === by)?.[1] ?? 0;
   }

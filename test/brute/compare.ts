@@ -121,8 +121,8 @@ export function difference(
   fold: unknown,
 ): Pick<Disagreement, 'what' | 'model' | 'fold'> | null {
   if (typeof model === 'number' && typeof fold === 'number') {
-    // A score is added up in another order, and forgotten when it is next to nothing; an average of money is whole cents.
-    const isNear = Math.abs(model - fold) <= 4e-6 + (what.endsWith('average_price') ? 0.005 : 0);
+    // An average of money is whole cents; decimals are added up in another order.
+    const isNear = Math.abs(model - fold) <= 1e-9 + (what.endsWith('average_price') ? 0.005 : 0);
     return isNear ? null : { what, model, fold };
   }
   if (model === null || fold === null || typeof model !== 'object' || typeof fold !== 'object') {

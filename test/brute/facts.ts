@@ -211,11 +211,17 @@ function oneValue(trait: ModelTrait, given: readonly Given[], now: number): Valu
     case 'rate':
       return (values.length * trait.per!) / trait.over!;
     case 'score': {
-      const score = given.reduce(
-        (all, { event, value }) => all + (value as number) * 2 ** (-(now - event.te) / trait.halfLife!),
-        0,
-      );
-      return score < 1e-6 ? 0 : score;
+      const left = (value: number, ms: number) => {
+        const rest = value * 2 ** (-ms / trait.halfLife!);
+        return rest < 1e-6 ? 0 : rest;
+      };
+      let score = 0;
+      let at = now;
+      for (const { event, value } of given) {
+        score = left(score, event.now - at) + (value as number) * 2 ** (-(event.now - event.te) / trait.halfLife!);
+        at = event.now;
+      }
+      return left(score, now - at);
     }
     case 'set':
       return initial;

@@ -27,7 +27,7 @@ export interface History {
  * start; repeated, lost, swapped and late; with ticks and advances between. Times are drawn to meet the ends of
  * windows, waits and holds to the millisecond. The same seed gives the same history.
  *
- * @param beginning when it begins; without it, at one of the days that the calendar makes hard
+ * @param beginning when it begins; without it, at each of the times that the calendar makes hard in turn
  */
 export function historyOf(seed: number, beginning?: number): History {
   const random = seededRandom(seed);
@@ -43,7 +43,7 @@ export function historyOf(seed: number, beginning?: number): History {
     (_, i) => `${pick(['ids', 'numbers', 'both', 'imported'])}-${i}`,
   );
   const records = visitors.length * (30 + whole(90));
-  let clock = beginning ?? pick(beginnings);
+  let clock = beginning ?? beginnings[seed % beginnings.length]!;
   let made = 0;
   const log: Logged[] = [];
   const times = new Map<string, number[]>();
@@ -57,7 +57,10 @@ export function historyOf(seed: number, beginning?: number): History {
     const known = { productId, price: price / 100 };
     if (what < 11) return { type: 'product_viewed', properties: { productId: chance(0.03) ? 'gone' : productId } };
     if (what < 16)
-      return { type: 'search_performed', properties: { query: pick(['tents', 'boots', 'tents', 'lamps', 'rope']) } };
+      return {
+        type: 'search_performed',
+        properties: { query: chance(0.8) ? pick(['tents', 'tents', 'boots']) : `word ${whole(12)}` },
+      };
     if (what < 20) return { type: 'page_viewed', properties: {} };
     if (what < 24) return { type: 'cart_item_added', properties: { ...known, quantity: 1 + whole(2) } };
     if (what < 26)

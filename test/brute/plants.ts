@@ -51,8 +51,8 @@ export const plants: { readonly [name: string]: Plant } = {
   },
   'an event that must not lie between does no harm': {
     file: 'src/decide/sequences.ts',
-    right: 'const partials = isVoid ? nothing : kept.filter',
-    wrong: 'const partials = kept.filter',
+    right: 'const isVoid = trigger.without.includes(eventType);',
+    wrong: 'const isVoid = false;',
   },
   'a match leaves what led to it': {
     file: 'src/decide/sequences.ts',

@@ -50,6 +50,8 @@ traits:
   average_price: { average: product_viewed, of: product.price, over: 5m }
   last_query: { last: search_performed, of: event.query, over: 2m }
   first_query: { first: search_performed, of: event.query, over: 2m }
+  last_seen: { last: product_viewed, of: event.productId, over: 5m }
+  first_seen: { first: product_viewed, of: event.productId, over: 5m }
   brands: { distinct: product_viewed, of: product.brand, over: 5m }
   categories_ever: { distinct: product_viewed, of: product.category, limit: 2 }
   view_rate: { rate: product_viewed, over: 2m, per: 1m }
@@ -91,11 +93,11 @@ rules:
   asked_then_looked:
     when:
       sequence: [{ event: search_performed, as: asked }, { event: product_viewed, times: 2, if: product.category == "tents" }]
-      within: 95s
+      within: 5m
     if: asked.event.query == "tents"
     then: [{ show: { slot: corner, content: offer, for: 5m } }]
   cart_reminder:
-    when: { absent: order_completed, since: [cart_item_added, cart_item_removed], for: 5m, key: cart.id }
+    when: { absent: order_completed, since: [cart_item_added, cart_item_removed], for: 90s, key: cart.id }
     if: cart.value > 0
     then: [{ show: { slot: cart_corner, content: reminder, while: cart.value > 0 } }]
   cart_reminder_once:
@@ -171,18 +173,18 @@ rules:
     if: segments.reading
     then: [{ show: { slot: corner, content: plain, for: 2m } }]
   still_looking:
-    when: { absent: product_viewed, since: search_performed, for: 90s, key: visitor.lastSearch }
+    when: { absent: time_spent, since: search_performed, for: 10m, key: visitor.lastSearch }
     unless: segments.gone_quiet
     cooldown: 2m
     then: [{ show: { slot: corner, content: offer } }]
   three_alike:
     when:
       sequence: [{ event: product_viewed, times: 3, same: product.category, as: seen }, { event: search_performed }]
-      within: 2m
+      within: 5m
     then: [{ show: { slot: banner, content: offer, for: 2m } }]
     priority: 2
   three_pages:
-    when: { sequence: [{ event: page_viewed, times: 3 }], within: 1m }
+    when: { sequence: [{ event: page_viewed, times: 3 }], within: 3m }
     limit: { times: 4, per: visitor }
     then: [{ show: { slot: corner, content: hint } }]
     priority: -2
@@ -238,6 +240,8 @@ export const shop: ShopModel = {
     average_price: { kind: 'average', of: views, value: ({ product }) => product.price, over: 5 * min, money: true },
     last_query: { kind: 'last', of: searches, value: ({ event }) => event['query']!, over: 2 * min, initial: '' },
     first_query: { kind: 'first', of: searches, value: ({ event }) => event['query']!, over: 2 * min, initial: '' },
+    last_seen: { kind: 'last', of: views, value: ({ event }) => event['productId']!, over: 5 * min, initial: '' },
+    first_seen: { kind: 'first', of: views, value: ({ event }) => event['productId']!, over: 5 * min, initial: '' },
     brands: { kind: 'distinct', of: views, value: ({ product }) => product.brand, over: 5 * min },
     categories_ever: { kind: 'distinct', of: views, value: ({ product }) => product.category, limit: 2 },
     view_rate: { kind: 'rate', of: views, over: 2 * min, per: min },
@@ -313,7 +317,7 @@ export const shop: ShopModel = {
             { events: views, run: 1, if: ({ product }) => product.category === 'tents' },
             { events: views, run: 1, if: ({ product }) => product.category === 'tents' },
           ],
-          within: 95 * s,
+          within: 5 * min,
         },
       },
       if: (f) => f.named('asked').event['query'] === 'tents',
@@ -324,7 +328,7 @@ export const shop: ShopModel = {
       when: {
         absent: ['order_completed'],
         since: ['cart_item_added', 'cart_item_removed'],
-        for: 5 * min,
+        for: 90 * s,
         key: (f) => f.cart.id,
       },
       if: (f) => f.cart.value > 0,
@@ -449,7 +453,7 @@ export const shop: ShopModel = {
     },
     {
       id: 'still_looking',
-      when: { absent: views, since: searches, for: 90 * s, key: (f) => f.lastSearch },
+      when: { absent: ['time_spent'], since: searches, for: 10 * min, key: (f) => f.lastSearch },
       unless: (f) => f.isIn('gone_quiet'),
       cooldown: 2 * min,
       entries: [{ show: { slot: 'corner', content: 'offer' } }],
@@ -464,7 +468,7 @@ export const shop: ShopModel = {
             { events: views, run: 0, same: ({ product }) => product.category, as: 'seen' },
             { events: searches, run: 1 },
           ],
-          within: 2 * min,
+          within: 5 * min,
         },
       },
       entries: [{ show: { slot: 'banner', content: 'offer', for: 2 * min } }],
@@ -479,7 +483,7 @@ export const shop: ShopModel = {
             { events: ['page_viewed'], run: 0 },
             { events: ['page_viewed'], run: 0 },
           ],
-          within: min,
+          within: 3 * min,
         },
       },
       limit: { times: 4, per: 'visitor' },

@@ -9,7 +9,7 @@ import { bundles, busyLogs, foldLog, type GeneratedRecord, logs, smallSettings }
 import { compareParts, type OracleLook, type PlainBundles, plainBundle, StandingOracle } from '../support/oracle.ts';
 
 /** All but outputs.json, which tells what other systems hear of a fold: the oracle says what it is. */
-const vectorFiles = ['sequence', 'retries', 'time', 'slots', 'shop'];
+const vectorFiles = ['sequence', 'retries', 'time', 'slots', 'shop', 'deciding'];
 const vectors = vectorFiles.flatMap((file) => readVectors<readonly FoldCase[]>(`fold/${file}.json`));
 
 let oracle: StandingOracle;
@@ -41,12 +41,13 @@ describe('the oracle of the fold', () => {
 });
 
 /** What the oracle saw, as far as the expectation names it. */
-function seenAs({ lines, facts, folded, fired }: OracleLook, expected: Expected): object {
+function seenAs({ lines, facts, folded, fired, appended }: OracleLook, expected: Expected): object {
   const meta = lines.find((part) => 'meta' in part)!.meta;
   const failed = lines.flatMap((part) => ('failed' in part ? part.failed : []));
   const all: Record<string, unknown> = {
     $folded: folded,
     $fired: fired,
+    $appended: appended,
     $failed: failed.map(({ position, reason }) => [position, reason]).sort(),
     $counters: meta.counters,
     $appendTime: meta.appendTime,

@@ -11,6 +11,7 @@ import type { LogRecord } from '../../src/model/record.ts';
 import { shardOf } from '../../src/model/shard.ts';
 import { noCounts } from '../../src/model/shardMeta.ts';
 import { Bundles } from '../../src/playbook/bundles.ts';
+import { compilePlaybook } from '../../src/playbook/compile.ts';
 import { readPlaybook } from '../../src/playbook/read.ts';
 import { localBroadcast } from '../../src/push/localBroadcast.ts';
 import { openSqlite, type SqliteFile } from '../../src/sqlite/sqlite.ts';
@@ -40,8 +41,12 @@ async function demoStores(): Promise<readonly { readonly playbookText: string; r
     .replace('name: Help with a search', 'status: paused')
     .replace('for: 2h', 'for: 30m')
     .replace('over: 6h', 'over: 12h')
-    .replace('traits.interest > 2', 'traits.interest > 3')
+    .replace('traits.w_interest > 2', 'traits.w_interest > 3')
     .replace('times: 2, same: product.category, as: seen', 'as: seen');
+  for (const text of [playbookText, changed]) {
+    const { playbook, problems } = compilePlaybook(text);
+    if (playbook === null) throw new Error(problems.map(({ file, message }) => `${file}: ${message}`).join('\n'));
+  }
   return [
     { playbookText, catalogText },
     { playbookText: changed, catalogText },

@@ -70,7 +70,7 @@ const decisive: Happening = fc.oneof(
     properties: { productId, list: productId === 'p4' ? '' : 'top' },
   })),
   fc
-    .record({ pageViewId: fc.constantFrom('x', 'y', 'z'), seconds: fc.constantFrom(5, 30.5, 60, 95) })
+    .record({ pageViewId: fc.constantFrom('x', 'y', 'z'), seconds: fc.constantFrom(5, 30.5, 60, 95, 1.5e308) })
     .map((properties) => ({ type: 'time_spent', properties })),
   fc
     .record({ slot: fc.constantFrom('banner', 'corner'), content: fc.constantFrom('viewed', 'hunter', '__proto__') })

@@ -66,7 +66,7 @@ def next_body(trait, body, value, at, now):
     window = trait.window
     if trait.kind == "score":
         grown = value * 2.0 ** (-(now - at) / trait.half_life)
-        return [(0 if body is None else decayed(body, now, trait.half_life)) + grown, now]
+        return [joined("sum", 0 if body is None else decayed(body, now, trait.half_life), grown), now]
     if window is not None:
         step, oldest = at // window.step, window.oldest(now)
         if step < oldest:
@@ -91,10 +91,12 @@ def with_value(kind, cell, value):
 
 
 def joined(kind, earlier, later):
+    """What would make a number infinite is left out."""
     if kind in ("count", "rate", "sum"):
-        return earlier + later
+        return earlier + later if math.isfinite(earlier + later) else earlier
     if kind == "average":
-        return [earlier[0] + later[0], earlier[1] + later[1]]
+        sum_ = earlier[1] + later[1]
+        return [earlier[0] + later[0], sum_] if math.isfinite(sum_) else earlier
     if kind in ("min", "max"):
         return (min if kind == "min" else max)(earlier, later)
     return earlier if kind == "first" else later

@@ -33,12 +33,13 @@ def is_valid(value, schema):
     if isinstance(value, str):
         # JSON Schema counts characters, not UTF-16 units.
         length = len(value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
-        return schema.get("minLength", 0) <= length <= schema.get("maxLength", length)
+        return schema.get("minLength", 0) <= length <= schema.get("maxLength", length if "enum" in schema else 1_024)
     if isinstance(value, list):
-        return schema.get("minItems", 0) <= len(value) and all(is_valid(each, schema.get("items", True)) for each in value)
+        return schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", 200) and all(is_valid(each, schema.get("items", True)) for each in value)
     if isinstance(value, dict):
         properties = schema.get("properties", {})
         has_all = all(name in value for name in schema.get("required", []))
-        is_known = schema.get("additionalProperties") is not False or all(name in properties for name in value)
+        # What is not declared is refused, wherever the schema says nothing of its own.
+        is_known = "properties" not in schema or schema.get("additionalProperties", False) is not False or all(name in properties for name in value)
         return has_all and is_known and all(is_valid(each, properties.get(name, True)) for name, each in value.items())
     return True

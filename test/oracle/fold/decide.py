@@ -152,8 +152,6 @@ def remember(visitor, trait, scope, at, digits):
     else:
         value = number(trait, value, digits)
         after = before if value is None else aggregates.with_value(trait.kind, before, value)
-        if isinstance(after, float) and not math.isfinite(after):
-            return
     if after is None or after is stored:
         return
     if trait.per_session:

@@ -229,6 +229,11 @@ def run_rules(visitor, triggered, base, decision):
                         break
                     continue
                 if isinstance(entry, Show):
+                    if entry.until is not None and entry.until <= scope["now"]:
+                        # What is over shows nothing: the rule has not run by it.
+                        if rule.chooses:
+                            break
+                        continue
                     facts = [[path, bounded(scope.at_path(path))] for path in entry.captures]
                     decision.shown.append((rule, place, entry, facts, says))
                 elif isinstance(entry, SetTrait):

@@ -106,7 +106,9 @@ class Shard:
             if not self.is_set(visitor, timer):
                 continue
             if timer.what != "hold":
-                self.fire_own(visitor, lambda own: (own.due, own.id) < (timer.due, timer.id))
+                # As long as it is set: one that fires before it may cancel it, or set it anew.
+                is_before = lambda own: self.is_set(visitor, timer) and (own.due, own.id) < (timer.due, timer.id)
+                self.fire_own(visitor, is_before)
             if self.is_set(visitor, timer):
                 self.fire(visitor, timer)
 
