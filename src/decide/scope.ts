@@ -6,6 +6,7 @@ import { eventView, pageView, productView } from './enrich.ts';
 import { putAt, readRootTrait, readTraits } from './traits.ts';
 
 type Values = { readonly [name: string]: Json };
+type Only = ReadonlySet<string> | null;
 const nothing: Values = {};
 
 /** What conditions see of one event and its visitor. Each root is made when it is first read: most rules read two or three. */
@@ -23,9 +24,18 @@ export class EventScope implements Scope {
   #session: Values | null = null;
   #traits: Values | null = null;
   #segments: Values | null = null;
+  readonly #only: Only;
 
-  /** Without a record, for a firing or a touch, `event`, `product` and `page` are empty. `now` is visitor now. */
-  constructor(bundles: ActiveBundles, visitor: Visitor, now: number, record: EventRecord | null, at: number) {
+  /** Without a record, for a firing or a touch, `event`, `product` and `page` are empty. `now` is visitor now. `only`: the traits that are read; others are not there. */
+  constructor(
+    bundles: ActiveBundles,
+    visitor: Visitor,
+    now: number,
+    record: EventRecord | null,
+    at: number,
+    only: Only = null,
+  ) {
+    this.#only = only;
     this.#bundles = bundles;
     this.#visitor = visitor;
     this.#record = record;
@@ -65,15 +75,15 @@ export class EventScope implements Scope {
     return this.#cart;
   }
   get visitor(): Values {
-    this.#visitorRoot ??= visitorView(this.#visitor, this.#bundles, this.now);
+    this.#visitorRoot ??= visitorView(this.#visitor, this.#bundles, this.now, this.#only);
     return this.#visitorRoot;
   }
   get session(): Values {
-    this.#session ??= sessionView(this.#visitor, this.#bundles, this.now);
+    this.#session ??= sessionView(this.#visitor, this.#bundles, this.now, this.#only);
     return this.#session;
   }
   get traits(): Values {
-    this.#traits ??= readTraits(this.#bundles.playbook, 'traits', this.#visitor, this.now, {});
+    this.#traits ??= readTraits(this.#bundles.playbook, 'traits', this.#visitor, this.now, {}, this.#only);
     return this.#traits;
   }
   get page(): Values {
@@ -192,19 +202,20 @@ export function valueAt(scope: Scope, path: string): Json {
   return value ?? null;
 }
 
-export function visitorView(visitor: Visitor, { playbook }: ActiveBundles, now: number): Values {
+export function visitorView(visitor: Visitor, { playbook }: ActiveBundles, now: number, only: Only = null): Values {
   const { id, counts } = visitor;
   const known = { id, sessions: counts.sessions, lastSeenAt: visitor.now, idle: now - visitor.now };
-  return readTraits(playbook, 'visitor', visitor, now, known);
+  return readTraits(playbook, 'visitor', visitor, now, known, only);
 }
 
-export function sessionView(visitor: Visitor, { playbook }: ActiveBundles, now: number): Values {
+export function sessionView(visitor: Visitor, { playbook }: ActiveBundles, now: number, only: Only = null): Values {
   const { session } = visitor;
-  return readTraits(playbook, 'session', visitor, now, {
+  const known = {
     number: session?.number ?? 0,
     startedAt: session?.startedAt ?? null,
     campaign: session?.campaign ?? '',
-  });
+  };
+  return readTraits(playbook, 'session', visitor, now, known, only);
 }
 
 export function segmentsView(visitor: Visitor, playbook: Playbook): Values {

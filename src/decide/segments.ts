@@ -1,6 +1,6 @@
 import { murmur2 } from '../model/shard.ts';
 import type { Visitor } from '../model/visitor.ts';
-import type { ActiveBundles, Playbook, Scope, Segment, TimeChange } from '../playbook/playbook.ts';
+import type { ActiveBundles, Playbook, Scope, TimeChange } from '../playbook/playbook.ts';
 import { nextLeaving, scoreReaches } from './aggregates.ts';
 import { EventScope } from './scope.ts';
 
@@ -48,23 +48,38 @@ export function withSegments(visitor: Visitor, scope: EventScope, playbook: Play
 
 /** The first instant after `now` at which time alone changes a segment of this visitor; null: there is none. */
 export function nextChange(visitor: Visitor, bundles: ActiveBundles, now: number): NextChange | null {
-  const { segments } = bundles.playbook;
-  const changes = timeChangesOf(bundles.playbook);
+  const { playbook } = bundles;
+  const { changes, traits } = timesOf(playbook);
   if (changes.length === 0) return null;
-  let at = now;
+  let scope = new EventScope(bundles, visitor, now, null, now, traits);
   for (let looked = 0; looked < maxCandidates; looked++) {
-    const scope = new EventScope(bundles, visitor, at, null, at);
-    const next = nextCandidate(changes, scope, visitor, bundles.playbook, at);
+    const next = nextCandidate(changes, scope, visitor, playbook);
     if (next === null) return null;
-    at = next;
-    const { members } = tried(segments, new EventScope(bundles, visitor, at, null, at));
-    let first: string | null = null;
-    for (const id of segments.keys()) {
-      if (members[id] !== Object.hasOwn(visitor.segments, id) && (first === null || id < first)) first = id;
-    }
-    if (first !== null) return { due: at, segment: first };
+    scope = new EventScope(bundles, visitor, next.at, null, next.at, traits);
+    // A rule may just have set what a segment reads, so at first each is tried; from then on only what time may have changed.
+    const segment = firstTurned(playbook.segments, visitor, scope, looked === 0 ? null : next.segments);
+    if (segment !== null) return { due: next.at, segment };
   }
-  return { due: at, segment: '' };
+  return { due: scope.now, segment: '' };
+}
+
+/** The smallest id of those that hold no longer, or now. `asked`: all others stay as they are, but for what these take with them. */
+function firstTurned(
+  segments: Playbook['segments'],
+  visitor: Visitor,
+  scope: EventScope,
+  asked: readonly string[] | null,
+): string | null {
+  const members: Members = {};
+  let first: string | null = null;
+  scope.setSegments(members);
+  for (const { id, condition } of segments.values()) {
+    const was = Object.hasOwn(visitor.segments, id);
+    const isAsked = asked === null || first !== null || asked.includes(id);
+    members[id] = isAsked ? (orNothing(() => condition.evaluate(scope)) ?? false) : was;
+    if (members[id] !== was && (first === null || id < first)) first = id;
+  }
+  return first;
 }
 
 const nobody = { entered: [], left: [], errors: 0 } as const;
@@ -97,30 +112,48 @@ function isOfPlaybook(segments: Visitor['segments'], playbook: Playbook): boolea
   return true;
 }
 
-const changesOfPlaybooks = new WeakMap<Playbook, readonly TimeChange[]>();
-function timeChangesOf(playbook: Playbook): readonly TimeChange[] {
-  let changes = changesOfPlaybooks.get(playbook);
-  if (changes === undefined) {
-    changes = [...playbook.segments.values()].flatMap((segment: Segment) => segment.changes);
-    changesOfPlaybooks.set(playbook, changes);
+/** What time may change of a playbook's segments. */
+interface Times {
+  readonly changes: readonly { readonly segment: string; readonly change: TimeChange }[];
+  /** All that the conditions read. */
+  readonly traits: ReadonlySet<string>;
+}
+const timesOfPlaybooks = new WeakMap<Playbook, Times>();
+
+function timesOf(playbook: Playbook): Times {
+  let times = timesOfPlaybooks.get(playbook);
+  if (times === undefined) {
+    const segments = [...playbook.segments.values()];
+    const reads = segments.flatMap(({ condition }) => condition.reads).map((read) => `${read}.`);
+    const isRead = (path: string) => reads.some((read) => read.startsWith(path) || path.startsWith(read));
+    const traits = [...playbook.traits.values()].filter(({ path }) => isRead(`${path.join('.')}.`));
+    times = {
+      changes: segments.flatMap(({ id, changes }) => changes.map((change) => ({ segment: id, change }))),
+      traits: new Set(traits.map(({ name }) => name)),
+    };
+    timesOfPlaybooks.set(playbook, times);
   }
-  return changes;
+  return times;
 }
 
+/** The first instant after the scope's that a change names, and the segments that may change then. */
 function nextCandidate(
-  changes: readonly TimeChange[],
+  changes: Times['changes'],
   scope: Scope,
   visitor: Visitor,
   playbook: Playbook,
-  after: number,
-): number | null {
-  let next: number | null = null;
-  for (const change of changes) {
-    for (const at of candidatesOf(change, scope, visitor, playbook, after)) {
-      if (at > after && (next === null || at < next)) next = at;
+): { readonly at: number; readonly segments: readonly string[] } | null {
+  let next = Number.POSITIVE_INFINITY;
+  let segments: string[] = [];
+  for (const { segment, change } of changes) {
+    for (const at of candidatesOf(change, scope, visitor, playbook, scope.now)) {
+      if (at <= scope.now || at > next) continue;
+      if (at < next) segments = [];
+      next = at;
+      segments.push(segment);
     }
   }
-  return next;
+  return segments.length === 0 ? null : { at: next, segments };
 }
 
 function candidatesOf(
@@ -150,7 +183,7 @@ function candidatesOf(
 }
 
 /** An instant of a fact that is not there never comes. */
-function orNothing(compute: () => number | null): number | null {
+function orNothing<T>(compute: () => T | null): T | null {
   try {
     return compute();
   } catch {

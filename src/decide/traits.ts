@@ -230,15 +230,17 @@ function traitsUnder(playbook: Playbook, root: string): readonly RootTraits[] {
   return byRoot.get(root) ?? [];
 }
 
-/** All traits under a root (`visitor`, `session`, `traits`), added to what stands there anyway. */
+/** All traits under a root (`visitor`, `session`, `traits`), or these of them, added to what stands there anyway. */
 export function readTraits(
   playbook: Playbook,
   root: string,
   visitor: Visitor,
   now: number,
   into: { [name: string]: Json },
+  only: ReadonlySet<string> | null = null,
 ): JsonObject {
   for (const { trait, path } of traitsUnder(playbook, root)) {
+    if (only !== null && !only.has(trait.name)) continue;
     const states = trait.over === 'session' ? (visitor.session?.traits ?? null) : visitor.traits;
     const value = readTrait(trait, states, playbook.minorDigits, now);
     if (path.length === 1) into[path[0]!] = value;
