@@ -124,7 +124,7 @@ describe('a log of the demo store, folded by the embedded Usher', () => {
       now += afterMs;
       const of = visitor === null ? [...Array(shards).keys()] : [shardOf(visitor, shards)];
       entries.push(...of.map((shard) => ({ shard, key: visitor, value })));
-      if (++steps % 500 === 0) await compare();
+      if (++steps % 1_000 === 0) await compare();
     }
     await compare();
     await worker.stop();
@@ -136,7 +136,7 @@ describe('a log of the demo store, folded by the embedded Usher', () => {
   });
 
   it('is what the oracle says, to the last timer, all along', async () => {
-    expect(compared.length).toBeGreaterThan(6);
+    expect(compared.length).toBeGreaterThan(3);
     for (const { visitors, behind, first, mismatches } of compared) {
       expect([first, mismatches, behind]).toEqual([null, 0, 0]);
       expect(visitors).toBeGreaterThan(50);
