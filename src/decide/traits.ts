@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../model/json.ts';
 import { toMajor, toMinor } from '../model/money.ts';
 import type { EventRecord } from '../model/record.ts';
-import type { TraitStates } from '../model/traitStates.ts';
+import { placeOfTrait } from '../model/traitStates.ts';
 import type { Visitor } from '../model/visitor.ts';
 import type { ActiveBundles, Playbook, Trait } from '../playbook/playbook.ts';
 import { isSigned, isStructured, readAggregate, withContribution } from './aggregates.ts';
@@ -189,8 +189,7 @@ function rememberable(trait: Trait, value: Json, minorDigits: number): Json | un
 }
 
 /** A trait's value as conditions read it: money in major units, the declared initial value before the first. */
-function readTrait(trait: Trait, states: TraitStates | null, minorDigits: number, now: number): Json {
-  const state = states?.get(trait.name);
+function readTrait(trait: Trait, state: Json | undefined, minorDigits: number, now: number): Json {
   if (isStructured(trait)) {
     const value = readAggregate(trait, state, now);
     return trait.money ? majorOf(value, minorDigits) : value;
@@ -209,53 +208,71 @@ function majorOf(value: Json, minorDigits: number): Json {
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, majorOf(each, minorDigits)]));
 }
 
-/** The traits that stand under one root of conditions, with the rest of their path. */
-interface RootTraits {
+/** The traits that stand under one root of conditions. */
+interface Root {
+  readonly traits: readonly RootTrait[];
+  /** Those right under it before their first value: nearly all of a visitor's, and an object that is copied is made faster than one that grows. */
+  readonly initial: JsonObject;
+}
+interface RootTrait {
   readonly trait: Trait;
+  /** The rest of its path. */
   readonly path: readonly string[];
+  readonly place: number;
 }
-const roots = new WeakMap<Playbook, ReadonlyMap<string, readonly RootTraits[]>>();
+const roots = new WeakMap<object, Map<string, Root>>();
 
-function traitsUnder(playbook: Playbook, root: string): readonly RootTraits[] {
-  let byRoot = roots.get(playbook);
-  if (byRoot === undefined) {
-    const made = new Map<string, RootTraits[]>();
-    for (const trait of playbook.traits.values()) {
-      const [first = 'traits', ...path] = trait.path;
-      made.set(first, [...(made.get(first) ?? []), { trait, path }]);
-    }
-    roots.set(playbook, made);
-    byRoot = made;
+function rootOf(playbook: Playbook, root: string, only: ReadonlySet<string> | null): Root {
+  const found = roots.get(only ?? playbook)?.get(root);
+  if (found !== undefined) return found;
+  const made = makeRoot(playbook, root, only);
+  const known = roots.get(only ?? playbook) ?? new Map<string, Root>();
+  roots.set(only ?? playbook, known.set(root, made));
+  return made;
+}
+
+function makeRoot(playbook: Playbook, root: string, only: ReadonlySet<string> | null): Root {
+  const traits: RootTrait[] = [];
+  const initial: { [name: string]: Json } = {};
+  for (const trait of playbook.traits.values()) {
+    const [first = 'traits', ...path] = trait.path;
+    if (first !== root || (only !== null && !only.has(trait.name))) continue;
+    traits.push({ trait, path, place: placeOfTrait(trait.name) });
+    if (path.length === 1) putAt(initial, path, trait.initial);
   }
-  return byRoot.get(root) ?? [];
+  return { traits, initial };
 }
 
-/** All traits under a root (`visitor`, `session`, `traits`), or these of them, added to what stands there anyway. */
+/**
+ * All traits under a root (`visitor`, `session`, `traits`), beside what stands there anyway.
+ * @param only the names of those that are wanted, one set a playbook; null: all
+ */
 export function readTraits(
   playbook: Playbook,
   root: string,
   visitor: Visitor,
   now: number,
-  into: { [name: string]: Json },
+  known: JsonObject,
   only: ReadonlySet<string> | null = null,
 ): JsonObject {
-  for (const { trait, path } of traitsUnder(playbook, root)) {
-    if (only !== null && !only.has(trait.name)) continue;
-    const states = trait.over === 'session' ? (visitor.session?.traits ?? null) : visitor.traits;
-    const value = readTrait(trait, states, playbook.minorDigits, now);
-    if (path.length === 1) into[path[0]!] = value;
-    else putAt(into, path, value);
+  const { traits, initial } = rootOf(playbook, root, only);
+  const into: { [name: string]: Json } = { ...initial };
+  for (const name in known) into[name] = known[name]!;
+  for (const { trait, path, place } of traits) {
+    const state = (trait.over === 'session' ? visitor.session?.traits : visitor.traits)?.at(place);
+    if (path.length !== 1) putAt(into, path, readTrait(trait, state, playbook.minorDigits, now));
+    else if (state !== undefined) into[path[0]!] = readTrait(trait, state, playbook.minorDigits, now);
   }
   return into;
 }
 
 /** The trait that is a root by itself, as `cart` is; null: the playbook has none. */
 export function readRootTrait(playbook: Playbook, root: string, visitor: Visitor, now: number): Json {
-  const found = traitsUnder(playbook, root).find(({ path }) => path.length === 0);
+  const found = rootOf(playbook, root, null).traits.find(({ path }) => path.length === 0);
   if (found === undefined) return null;
-  const { trait } = found;
-  const states = trait.over === 'session' ? (visitor.session?.traits ?? null) : visitor.traits;
-  return readTrait(trait, states, playbook.minorDigits, now);
+  const { trait, place } = found;
+  const states = trait.over === 'session' ? visitor.session?.traits : visitor.traits;
+  return readTrait(trait, states?.at(place), playbook.minorDigits, now);
 }
 
 /** Puts a value at a path of nested maps, which are made as needed. Names come from playbooks; `__proto__` is none. */
