@@ -1,5 +1,5 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
-import type { Compiled, Context, Local, Run } from './compiler.ts';
+import { type Compiled, type Context, type Local, type Roots, type Run, readField } from './compiler.ts';
 import { dyn, isMap, nameOf } from './types.ts';
 
 /** Names that every object answers to without owning them. */
@@ -19,7 +19,7 @@ export function compileName(
   const { types, unavailable = {} } = context.declared;
   if (Object.hasOwn(types, name)) {
     const run: Run = (roots) => roots[name] ?? null;
-    return { type: types[name]!, run, maybe: run };
+    return { type: types[name]!, run, maybe: run, root: name };
   }
   if (Object.hasOwn(unavailable, name)) return context.fail(node, `${name} is not known here: ${unavailable[name]}`);
   return context.unknown(node, `${name} is not a known name`, name, [
@@ -85,6 +85,18 @@ function selectFrom(context: Context, node: ASTNode, baseNode: ASTNode, base: Co
     return context.fail(fieldNode, what, { expected: 'map', got: nameOf(type) });
   }
   const absent = context.runtimeError(node, 'is absent');
+  if (base.root !== undefined && type.kind === 'object' && !inherited.has(field)) {
+    const read = fieldOfRoot(base.root, field);
+    return {
+      type: type.fields[field]!,
+      run: (roots) => {
+        const value = read(roots);
+        if (value === undefined) throw absent();
+        return value;
+      },
+      maybe: (roots) => read(roots) ?? null,
+    };
+  }
   const { run: of } = base;
   const maybeOf = base.maybe ?? of;
   const owned = type.kind !== 'object' || inherited.has(field);
@@ -103,6 +115,14 @@ function selectFrom(context: Context, node: ASTNode, baseNode: ASTNode, base: Co
         return value;
       };
   return { type: type.kind === 'object' ? type.fields[field]! : type.kind === 'map' ? type.of : dyn, run, maybe };
+}
+
+function fieldOfRoot(root: string, field: string): (roots: Roots) => unknown {
+  return (roots) => {
+    if (roots[readField] !== undefined) return roots[readField](root, field);
+    const object = roots[root] as Record<string, unknown> | null | undefined;
+    return object === null || typeof object !== 'object' ? undefined : object[field];
+  };
 }
 
 function ownOf(object: unknown, field: string): unknown {

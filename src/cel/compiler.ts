@@ -10,8 +10,14 @@ export interface Declarations {
   readonly unavailable?: { readonly [root: string]: string };
 }
 
+/** A scope that need not make a whole root to tell one field of it has this method; undefined: there is none. */
+export const readField: unique symbol = Symbol('readField');
+
 /** A scope by its roots. Locals hold the budget of macro steps at 0, then the variables of macros by depth. */
-export type Roots = { readonly [root: string]: unknown };
+export type Roots = {
+  readonly [root: string]: unknown;
+  readonly [readField]?: (root: string, field: string) => unknown;
+};
 export type Run = (roots: Roots, locals: unknown[]) => unknown;
 
 /** A node, checked, with the closure that evaluates it. */
@@ -20,6 +26,8 @@ export interface Compiled {
   readonly run: Run;
   /** As `run`, but null where the path is absent: for `has()` and comparisons with null. Only where that makes sense. */
   readonly maybe?: Run;
+  /** The name of a root of the scope, where it is nothing else. */
+  readonly root?: string;
   /** The value, where it is known without a scope. */
   readonly constant?: unknown;
 }

@@ -1,9 +1,10 @@
+import { readField } from '../cel/compiler.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { Fact, Visitor } from '../model/visitor.ts';
 import type { ActiveBundles, Playbook, Scope } from '../playbook/playbook.ts';
 import { eventView, pageView, productView } from './enrich.ts';
-import { putAt, readRootTrait, readTraits } from './traits.ts';
+import { putAt, readOneTrait, readRootTrait, readTraits } from './traits.ts';
 
 type Values = { readonly [name: string]: Json };
 type Only = ReadonlySet<string> | null;
@@ -86,6 +87,17 @@ export class EventScope implements Scope {
     this.#traits ??= readTraits(this.#bundles.playbook, 'traits', this.#visitor, this.now, {}, this.#only);
     return this.#traits;
   }
+  /** Without making all of `visitor`, `session` or `traits` for the one or two that most conditions read. */
+  [readField](root: string, field: string): unknown {
+    const whole = root === 'traits' ? this.#traits : root === 'visitor' ? this.#visitorRoot : this.#session;
+    if (!manyTraits.has(root) || whole !== null) return fieldOf(this[root as keyof Scope], field);
+    const value = readOneTrait(this.#bundles.playbook, root, field, this.#visitor, this.now, this.#only);
+    if (value !== undefined) return value;
+    const own =
+      root === 'visitor' ? ofVisitor(this.#visitor, this.now) : root === 'session' ? ofSession(this.#visitor) : nothing;
+    // A trait may also stand deeper.
+    return Object.hasOwn(own, field) ? own[field] : fieldOf(this[root as keyof Scope], field);
+  }
   get page(): Values {
     this.#page ??= pageView(this.#record?.context);
     return this.#page;
@@ -102,6 +114,12 @@ export class EventScope implements Scope {
   }
 }
 
+const manyTraits: ReadonlySet<string> = new Set(['visitor', 'session', 'traits']);
+
+function fieldOf(root: Json, field: string): unknown {
+  return root === null || typeof root !== 'object' ? undefined : (root as JsonObject)[field];
+}
+
 /** Another scope with some of its roots replaced, or roots added: what was kept of an earlier event. */
 class OverlaidScope implements Scope {
   protected readonly base: EventScope;
@@ -110,6 +128,9 @@ class OverlaidScope implements Scope {
     this.base = base;
   }
 
+  [readField](root: string, field: string): unknown {
+    return manyTraits.has(root) ? this.base[readField](root, field) : fieldOf(this[root as keyof Scope], field);
+  }
   get event(): Values {
     return this.base.event;
   }
@@ -203,19 +224,21 @@ export function valueAt(scope: Scope, path: string): Json {
 }
 
 export function visitorView(visitor: Visitor, { playbook }: ActiveBundles, now: number, only: Only = null): Values {
-  const { id, counts } = visitor;
-  const known = { id, sessions: counts.sessions, lastSeenAt: visitor.now, idle: now - visitor.now };
-  return readTraits(playbook, 'visitor', visitor, now, known, only);
+  return readTraits(playbook, 'visitor', visitor, now, ofVisitor(visitor, now), only);
+}
+function ofVisitor({ id, counts, now: lastSeenAt }: Visitor, now: number): Values {
+  return { id, sessions: counts.sessions, lastSeenAt, idle: now - lastSeenAt };
 }
 
 export function sessionView(visitor: Visitor, { playbook }: ActiveBundles, now: number, only: Only = null): Values {
-  const { session } = visitor;
-  const known = {
+  return readTraits(playbook, 'session', visitor, now, ofSession(visitor), only);
+}
+function ofSession({ session }: Visitor): Values {
+  return {
     number: session?.number ?? 0,
     startedAt: session?.startedAt ?? null,
     campaign: session?.campaign ?? '',
   };
-  return readTraits(playbook, 'session', visitor, now, known, only);
 }
 
 export function segmentsView(visitor: Visitor, playbook: Playbook): Values {

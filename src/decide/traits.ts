@@ -211,6 +211,8 @@ function majorOf(value: Json, minorDigits: number): Json {
 /** The traits that stand under one root of conditions. */
 interface Root {
   readonly traits: readonly RootTrait[];
+  /** Those right under it. */
+  readonly byName: ReadonlyMap<string, RootTrait>;
   /** Those right under it before their first value: nearly all of a visitor's, and an object that is copied is made faster than one that grows. */
   readonly initial: JsonObject;
 }
@@ -240,7 +242,8 @@ function makeRoot(playbook: Playbook, root: string, only: ReadonlySet<string> | 
     traits.push({ trait, path, place: placeOfTrait(trait.name) });
     if (path.length === 1) putAt(initial, path, trait.initial);
   }
-  return { traits, initial };
+  const named = traits.filter(({ path }) => path.length === 1);
+  return { traits, byName: new Map(named.map((each) => [each.path[0]!, each])), initial };
 }
 
 /**
@@ -264,6 +267,22 @@ export function readTraits(
     else if (state !== undefined) into[path[0]!] = readTrait(trait, state, playbook.minorDigits, now);
   }
   return into;
+}
+
+/** One of the traits that stand right under a root; undefined: none has this name. */
+export function readOneTrait(
+  playbook: Playbook,
+  root: string,
+  name: string,
+  visitor: Visitor,
+  now: number,
+  only: ReadonlySet<string> | null,
+): Json | undefined {
+  const found = rootOf(playbook, root, only).byName.get(name);
+  if (found === undefined) return undefined;
+  const { trait, place } = found;
+  const state = (trait.over === 'session' ? visitor.session?.traits : visitor.traits)?.at(place);
+  return state === undefined ? trait.initial : readTrait(trait, state, playbook.minorDigits, now);
 }
 
 /** The trait that is a root by itself, as `cart` is; null: the playbook has none. */

@@ -1,3 +1,4 @@
+import { type Roots, readField } from '../cel/compiler.ts';
 import type { Range } from '../cel/demands.ts';
 import type { Candidate, Condition, Scope } from './playbook.ts';
 import { RangeTree } from './rangeTree.ts';
@@ -248,8 +249,11 @@ function mostDifferent(all: readonly Placed[]): readonly string[] {
 }
 
 function valueAt(scope: Scope, path: Path): unknown {
-  let value: unknown = scope[path[0] as keyof Scope];
-  for (let i = 1; i < path.length; i++) {
+  const roots = scope as unknown as Roots;
+  const [root = '', field] = path;
+  const isQuick = field !== undefined && roots[readField] !== undefined;
+  let value = isQuick ? roots[readField]!(root, field) : roots[root];
+  for (let i = isQuick ? 2 : 1; i < path.length; i++) {
     if (value === null || typeof value !== 'object' || Array.isArray(value) || !Object.hasOwn(value, path[i]!))
       return undefined;
     value = (value as { readonly [name: string]: unknown })[path[i]!];
