@@ -38,7 +38,7 @@ describePair('a segment that is left by time alone', () => {
     ]);
     if (adapters === 'clustered') {
       await expect
-        .poll(() => movesOf(usher, `u:${shopper.userId}`), { timeout: 20_000 })
+        .poll(() => movesOf(usher, shopper.token), { timeout: 20_000 })
         .toEqual([
           { entered: ['fresh', 'of_this_hour'], left: [] },
           { entered: [], left: ['fresh'] },
