@@ -11,7 +11,11 @@ import { sendVisits, visitorsOfVisits } from './visits.ts';
 
 const { shards } = clusterSettings;
 
-export function openLog(cluster: Cluster, namespace: string): Promise<EventLog> {
+export function openLog(
+  cluster: Cluster,
+  namespace: string,
+  shards: number = clusterSettings.shards,
+): Promise<EventLog> {
   return openKafkaLog({
     connection: { brokers: [cluster.kafka.address], clientId: 'bench' },
     topic: `${namespace}.g1.events`,
@@ -22,7 +26,11 @@ export function openLog(cluster: Cluster, namespace: string): Promise<EventLog> 
   });
 }
 
-export function openState(cluster: Cluster, namespace: string): Promise<RedisConnection> {
+export function openState(
+  cluster: Cluster,
+  namespace: string,
+  shards: number = clusterSettings.shards,
+): Promise<RedisConnection> {
   return openRedis({ url: cluster.redis.url, namespace, shards, visitorRetentionMs: 90 * 86_400_000 });
 }
 

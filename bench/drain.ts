@@ -13,6 +13,9 @@ export interface DrainResult {
   /** One worker that does not copy the events to the topics of their types. */
   readonly withoutCopies: Drained;
   readonly two: Drained;
+  /** One worker, and one without copies, over as many shards as a cluster has unless told otherwise. */
+  readonly oneOfMany: Drained;
+  readonly withoutCopiesOfMany: Drained;
   /** Events a second; null: the peer is not on this machine. */
   readonly peerPerSecond: number | null;
 }
@@ -27,7 +30,9 @@ interface Drained {
 
 const visitors = 20_000;
 const { shards } = clusterSettings;
-export const drainSettings = `${shards} shards; the peer: one thread, exactly_once_v2, commit.interval.ms=100, in-memory store with changelog`;
+/** The default of a cluster. */
+const manyShards = 64;
+export const drainSettings = `${shards} shards, as the peer's topics have; the peer: one thread, exactly_once_v2, commit.interval.ms=100, in-memory store with changelog`;
 
 export async function drain(cluster: Cluster, peer: Peer | null, events: number, rounds: number): Promise<DrainResult> {
   const playbook = join(cluster.folder, 'shop');
@@ -39,12 +44,19 @@ export async function drain(cluster: Cluster, peer: Peer | null, events: number,
   const ones: Drained[] = [];
   const withoutCopies: Drained[] = [];
   const twos: Drained[] = [];
+  const onesOfMany: Drained[] = [];
+  const withoutCopiesOfMany: Drained[] = [];
   const peers: number[] = [];
   for (let round = 0; round < rounds; round++) {
-    ones.push(await drainUsher(cluster, playbook, `one${round}`, events, [0]));
+    const drained = (name: string, cores: readonly number[], settings: Settings = {}) =>
+      drainUsher(cluster, playbook, `${name}${round}`, events, cores, settings);
     const none = { 'output-events': 'none' };
-    withoutCopies.push(await drainUsher(cluster, playbook, `without${round}`, events, [0], none));
-    twos.push(await drainUsher(cluster, playbook, `two${round}`, events, [0, 1]));
+    const many = { shards: manyShards };
+    ones.push(await drained('one', [0]));
+    withoutCopies.push(await drained('without', [0], none));
+    twos.push(await drained('two', [0, 1]));
+    onesOfMany.push(await drained('many', [0], many));
+    withoutCopiesOfMany.push(await drained('manywithout', [0], { ...none, ...many }));
     if (peer !== null) peers.push(await drainPeer(peer, round));
   }
   return {
@@ -52,6 +64,8 @@ export async function drain(cluster: Cluster, peer: Peer | null, events: number,
     one: medians(ones),
     withoutCopies: medians(withoutCopies),
     two: medians(twos),
+    oneOfMany: medians(onesOfMany),
+    withoutCopiesOfMany: medians(withoutCopiesOfMany),
     peerPerSecond: peers.length === 0 ? null : median(peers),
   };
 }
@@ -66,18 +80,29 @@ function medians(runs: readonly Drained[]): Drained {
   };
 }
 
+interface Settings {
+  readonly 'output-events'?: string;
+  readonly shards?: number;
+}
+
 /** The playbook first, so that each shard's log begins with it. */
-async function fill(cluster: Cluster, playbook: string, namespace: string, events: number): Promise<void> {
-  const worker = startRole(cluster, 'worker', 0, playbook, namespace);
+async function fill(
+  cluster: Cluster,
+  playbook: string,
+  namespace: string,
+  events: number,
+  ofShards: number,
+): Promise<void> {
+  const worker = startRole(cluster, 'worker', 0, playbook, namespace, { shards: String(ofShards) });
   await worker.saying(/runs after/);
   await worker.stop();
-  const log = await openLog(cluster, namespace);
+  const log = await openLog(cluster, namespace, ofShards);
   const batch: { shard: number; key: string; value: string }[] = [];
   const append = async () => {
     const failed = (await log.append(batch.splice(0))).find(({ ok }) => !ok);
     if (failed !== undefined) throw new Error(`the log did not take an event: ${JSON.stringify(failed)}`);
   };
-  for (const event of shopEvents(events, visitors, shards)) if (batch.push(event) === 10_000) await append();
+  for (const event of shopEvents(events, visitors, ofShards)) if (batch.push(event) === 10_000) await append();
   await append();
   await log.close();
 }
@@ -89,12 +114,14 @@ async function drainUsher(
   namespace: string,
   events: number,
   cores: readonly number[],
-  settings: Readonly<Record<string, string>> = {},
+  settings: Settings,
 ): Promise<Drained> {
+  const ofShards = settings.shards ?? shards;
+  const told = Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)]));
   // A log and a state of its own: what was folded before would be made anew from its snapshots.
-  await fill(cluster, playbook, namespace, events);
-  const redis = await openState(cluster, namespace);
-  const workers = cores.map((core) => startRole(cluster, 'worker', core, playbook, namespace, settings));
+  await fill(cluster, playbook, namespace, events, ofShards);
+  const redis = await openState(cluster, namespace, ofShards);
+  const workers = cores.map((core) => startRole(cluster, 'worker', core, playbook, namespace, told));
   const folded = async () => (await positionsOf(redis)).reduce((sum, position) => sum + position, 0);
   const seconds = () => ({
     workers: workers.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0),
@@ -104,12 +131,12 @@ async function drainUsher(
   try {
     // Each shard's log begins with the activation.
     let done = await folded();
-    while (done <= shards) {
+    while (done <= ofShards) {
       await sleep(20);
       done = await folded();
     }
     const begun = { at: performance.now(), done, ...seconds() };
-    while (done < events + shards) {
+    while (done < events + ofShards) {
       await sleep(50);
       done = await folded();
     }
@@ -140,17 +167,20 @@ async function drainPeer(peer: Peer, round: number): Promise<number> {
   }
 }
 
-export function printDrain({ events, one, withoutCopies, two, peerPerSecond }: DrainResult): void {
+export function printDrain(result: DrainResult): void {
+  const { events, one, withoutCopies, two, oneOfMany, withoutCopiesOfMany, peerPerSecond } = result;
   const whole = (value: number) => Math.round(value).toLocaleString('en');
   const cpu = ({ workersMicros, redisMicros, kafkaMicros }: Drained) =>
     `µs of CPU an event: workers ${workersMicros.toFixed(1)}, Redis ${redisMicros.toFixed(1)}, Kafka ${kafkaMicros.toFixed(1)}`;
   console.log(`drain of ${whole(events)} events, ${rules} rules, ${drainSettings}`);
   console.log(`  one worker      ${whole(one.perSecond)} events/s; ${cpu(one)}`);
   console.log(`  without copies  ${whole(withoutCopies.perSecond)} events/s; ${cpu(withoutCopies)}`);
+  console.log(`  ${manyShards} shards       ${whole(oneOfMany.perSecond)} events/s; ${cpu(oneOfMany)}`);
+  console.log(`  without copies  ${whole(withoutCopiesOfMany.perSecond)} events/s; ${cpu(withoutCopiesOfMany)}`);
   if (peerPerSecond !== null) {
     const ratio = ({ perSecond }: Drained) => (perSecond / peerPerSecond).toFixed(2);
     console.log(
-      `  Kafka Streams   ${whole(peerPerSecond)} events/s; ratio ${ratio(one)}, without copies ${ratio(withoutCopies)} (aim: 2)`,
+      `  Kafka Streams   ${whole(peerPerSecond)} events/s; ratio ${ratio(one)}, without copies ${ratio(withoutCopies)} (aim: 2); of ${manyShards} shards ${ratio(oneOfMany)}, without copies ${ratio(withoutCopiesOfMany)}`,
     );
   }
   const scaling = (2 * one.workersMicros) / two.workersMicros;

@@ -13,7 +13,8 @@ export interface Server {
   readonly port: number;
   readonly pid: number;
   readonly folder: string;
-  stop(): Promise<void>;
+  /** Its data goes with it, unless it was started on a folder that was there. */
+  stop(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
 }
 
 /** Starts a program on the server's core and waits for the first line that holds a port. */
@@ -21,8 +22,9 @@ async function startServer(
   script: string,
   args: (folder: string) => readonly string[],
   portIn: RegExp,
+  kept?: string,
 ): Promise<Server> {
-  const folder = mkdtempSync(join(tmpdir(), 'usher-bench-'));
+  const folder = kept ?? mkdtempSync(join(tmpdir(), 'usher-bench-'));
   const child = spawnServer([join(root, script), ...args(folder)]);
   const port = await new Promise<number>((resolve, reject) => {
     let seen = '';
@@ -37,14 +39,15 @@ async function startServer(
     port,
     pid: child.pid!,
     folder,
-    async stop() {
-      await stopChild(child);
-      rmSync(folder, { recursive: true, force: true });
+    async stop(signal) {
+      await stopChild(child, signal);
+      if (kept === undefined) rmSync(folder, { recursive: true, force: true });
     },
   };
 }
 
-export const startUsher = (playbook = 'bench/playbook') =>
+/** @param kept a data folder that stays when it ends */
+export const startUsher = (playbook = 'bench/playbook', kept?: string) =>
   startServer(
     'src/main.ts',
     (folder) => [
@@ -52,6 +55,7 @@ export const startUsher = (playbook = 'bench/playbook') =>
       ...['--port', '0', '--data', folder, '--playbook', playbook, '--watch', 'false', '--log-level', 'warn'],
     ],
     /127\.0\.0\.1:(\d+)\/graphql/,
+    kept,
   );
 export const startFloor = () => startServer('bench/floor.ts', (folder) => [join(folder, 'floor.db')], /^(\d+)\n/);
 
@@ -73,10 +77,10 @@ export function processorTime(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
-export async function stopChild(child: ChildProcess): Promise<void> {
+export async function stopChild(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   if (child.exitCode !== null) return;
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGTERM');
+  child.kill(signal);
   await ended;
 }
 

@@ -4,8 +4,11 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { clusterBench, clusterParts } from './clusterBench.ts';
 import { conditions, printConditions } from './conditions.ts';
+import { fold, printFold } from './fold.ts';
 import { ingest, printIngest } from './ingest.ts';
 import { loop, printLoop } from './loop.ts';
+import { pending, printPending } from './pending.ts';
+import { printRules, rules } from './rules.ts';
 import { printSlots, slots } from './slots.ts';
 
 /**
@@ -17,6 +20,9 @@ const parts = {
   ingest: async (quick: boolean) => shown(await ingest(quick ? 3 : 6, quick ? 1 : 3), printIngest),
   slots: async (quick: boolean) => shown(await slots(quick ? 3 : 6, quick ? 1 : 3), printSlots),
   conditions: async () => shown(conditions(), printConditions),
+  rules: async (quick: boolean) => shown(await rules(quick ? 1 : 3), printRules),
+  fold: async (quick: boolean) => shown(await fold(quick ? 3 : 9), printFold),
+  pending: async (quick: boolean) => shown(await pending(quick), printPending),
 };
 const names = [...Object.keys(parts), ...clusterParts];
 const quick = process.argv.includes('--quick');

@@ -60,7 +60,7 @@ function propertiesOf(kind: (typeof kinds)[number], product: number, n: number):
 }
 
 /** java.util.Random, so that both get the same events. */
-class JavaRandom {
+export class JavaRandom {
   #seed: bigint;
   constructor(seed: bigint) {
     this.#seed = (seed ^ 0x5deece66dn) & 0xffffffffffffn;

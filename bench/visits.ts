@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A visit to the demo store, 20 events long: looks, a search, two products into the cart, slots seen. */
-const visit = [
+export const visit = [
   ['page_viewed', { title: 'Home' }],
   ['slot_shown', { slot: 'home_hero', content: 'hero_seasons' }],
   ...[3, 17, 21, 8, 40].map((n) => ['product_viewed', { productId: product(n) }]),

@@ -11,8 +11,8 @@ import { buildSchema } from '../src/gateway/graphql/schema.ts';
 import { readPlaybook } from '../src/playbook/read.ts';
 
 /**
- * The files of schema/, printed from the code: `schema.graphql` is what every Usher has, `demo-store.graphql` what the demo store's tracking
- * plan adds (EventInput and its members). The two together are a whole schema.
+ * The files of schema/, printed from the code: `schema.graphql` is what every Usher has, `demo-store.graphql` what the demo store's playbook
+ * adds (EventInput and its members, and its types of content). The two together are a whole schema.
  *
  *     node scripts/print-schema.ts          writes them
  */
@@ -37,11 +37,11 @@ export async function printSchemas(): Promise<Record<string, string>> {
   const text = (intro: string, parts: readonly string[]) => `${intro}\n\n${parts.join('\n\n')}\n`;
   return {
     'schema.graphql': text(
-      '# Printed from the code by `npm run codegen`. What every Usher has; the playbook adds EventInput: see demo-store.graphql.',
+      '# Printed from the code by `npm run codegen`. What every Usher has; the playbook adds EventInput and types of content: see demo-store.graphql.',
       [...directives.map((directive) => printDirective(directive)), ...core.map((type) => printType(type))],
     ),
     'demo-store.graphql': text(
-      '# Printed from the code by `npm run codegen`. What the tracking plan of playbooks/demo-store adds to schema.graphql.',
+      '# Printed from the code by `npm run codegen`. What playbooks/demo-store adds to schema.graphql.',
       added.map((type) => printType(type)),
     ),
   };

@@ -88,7 +88,12 @@ function selectFrom(context: Context, node: ASTNode, baseNode: ASTNode, base: Co
   const { run: of } = base;
   const maybeOf = base.maybe ?? of;
   const owned = type.kind !== 'object' || inherited.has(field);
-  const maybe: Run = (roots, values) => ownOf(maybeOf(roots, values), field) ?? null;
+  const maybe: Run = owned
+    ? (roots, values) => ownOf(maybeOf(roots, values), field) ?? null
+    : (roots, values) => {
+        const object = maybeOf(roots, values) as Record<string, unknown> | null;
+        return object === null || typeof object !== 'object' ? null : (object[field] ?? null);
+      };
   const run: Run = owned
     ? (roots, values) => {
         const value = ownOf(of(roots, values), field);

@@ -51,9 +51,13 @@ export type CelResult =
  */
 export function compileCel(source: string, declared: Declarations): CelResult {
   const parsed = parse(source);
-  if (!parsed.ok) return parsed;
+  return parsed.ok ? compileTree(source, parsed.tree, declared) : parsed;
+}
+
+/** As `compileCel`, for a part of an expression that names no variable of a macro around it. */
+export function compileTree(source: string, tree: ASTNode, declared: Declarations): CelResult {
   const context = new Context(source, declared, compileNode);
-  const { type, run } = context.compile(parsed.tree, []);
+  const { type, run } = context.compile(tree, []);
   if (context.problems.length > 0) return { ok: false, problems: context.problems };
   const size = context.depth + 1;
   const none: unknown[] = [];
@@ -65,7 +69,7 @@ export function compileCel(source: string, declared: Declarations): CelResult {
           locals[0] = 0;
           return run(scope as Roots, locals);
         };
-  return { ok: true, cel: { source, tree: parsed.tree, type, reads: readsOf(parsed.tree), evaluate } };
+  return { ok: true, cel: { source, tree, type, reads: readsOf(tree), evaluate } };
 }
 
 /** As `compileCel`, for what must be true or false. */

@@ -1,11 +1,13 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { compileHas } from './access.ts';
+import { whole, writeInstant } from './calendar.ts';
 import type { Compiled, Context, Local, Run } from './compiler.ts';
 import { parseDuration, parseInstant } from './duration.ts';
 import { compileMacro, macroNames } from './macros.ts';
+import { compileTimeMethod, timeMethodNames } from './timeMethods.ts';
 import { bool, type CelType, duration, isMap, nameOf, number, string, timestamp } from './types.ts';
 
-const functionNames = ['size', 'has', 'duration', 'timestamp', 'string', 'double', 'int'] as const;
+export const functionNames = ['size', 'has', 'duration', 'timestamp', 'string', 'double', 'int'] as const;
 
 export function compileCall(
   context: Context,
@@ -43,19 +45,25 @@ export function compileCall(
     case 'string':
       return compileString(context, arg, of);
     case 'double':
+      return conversion(context, arg, of, doubleOf, (value) => value);
+    default:
       return conversion(
         context,
         arg,
         of,
-        (text) => (/^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(text) ? Number(text) : null),
-        (value) => value,
+        (text) => (/^[+-]?\d{1,15}$/.test(text) ? Number(text) : null),
+        // As many as 64 bits hold.
+        (value) => (Math.abs(value) < 2 ** 63 ? whole(value) : null),
       );
-    default:
-      return conversion(context, arg, of, (text) => (/^[+-]?\d{1,15}$/.test(text) ? Number(text) : null), Math.trunc);
   }
 }
 
-/** Texts alone have methods, macros apart. */
+function doubleOf(text: string): number | null {
+  const value = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  return Number.isFinite(value) ? value : null;
+}
+
+/** Methods of texts. */
 const methods: Readonly<
   Record<string, { readonly args: number; readonly type: CelType; run(text: string, arg: string): unknown }>
 > = {
@@ -64,8 +72,20 @@ const methods: Readonly<
   endsWith: { args: 1, type: bool, run: (text, part) => text.endsWith(part) },
   lowerAscii: { args: 0, type: string, run: (text) => text.replace(/[A-Z]+/g, (part) => part.toLowerCase()) },
   upperAscii: { args: 0, type: string, run: (text) => text.replace(/[a-z]+/g, (part) => part.toUpperCase()) },
-  trim: { args: 0, type: string, run: (text) => text.trim() },
+  trim: { args: 0, type: string, run: trim },
 };
+
+/** Without Unicode's white space at both ends. JavaScript's trim() takes U+FEFF for white space, and not U+0085. */
+function trim(text: string): string {
+  let from = 0;
+  let to = text.length;
+  while (from < to && whiteSpace.test(text[from]!)) from++;
+  while (from < to && whiteSpace.test(text[to - 1]!)) to--;
+  return text.slice(from, to);
+}
+const whiteSpace = /\p{White_Space}/u;
+
+export const methodNames: readonly string[] = [...Object.keys(methods), 'size', ...macroNames, ...timeMethodNames];
 
 export function compileMethod(
   context: Context,
@@ -76,8 +96,8 @@ export function compileMethod(
   if (macroNames.has(name)) return compileMacro(context, node, locals);
   const receiver = context.compile(receiverNode, locals);
   if (name === 'size' && args.length === 0) return compileSize(context, receiverNode, receiver);
-  if (!Object.hasOwn(methods, name))
-    return unknownFunction(context, node, name, [...Object.keys(methods), 'size', ...macroNames]);
+  if (timeMethodNames.includes(name)) return compileTimeMethod(context, node, receiver, locals);
+  if (!Object.hasOwn(methods, name)) return unknownFunction(context, node, name, methodNames);
   const method = methods[name]!;
   if (receiver.type.kind !== 'string' && receiver.type.kind !== 'dyn')
     return context.mismatch(receiverNode, `what has .${name}()`, 'text', receiver.type);
@@ -177,7 +197,11 @@ function compileString(context: Context, node: ASTNode, of: Compiled): Compiled 
       if (typeof value === 'string') return value;
       if (typeof value === 'boolean') return String(value);
       if (typeof value !== 'number') throw wrong();
-      if (type.kind === 'timestamp') return new Date(value).toISOString();
+      if (type.kind === 'timestamp') {
+        const instant = writeInstant(value);
+        if (instant === null) throw wrong();
+        return instant;
+      }
       if (type.kind === 'duration') return `${value / 1000}s`;
       if (Math.abs(value) === Number.POSITIVE_INFINITY) return value > 0 ? '+Inf' : '-Inf';
       return String(value);
@@ -190,7 +214,7 @@ function conversion(
   node: ASTNode,
   of: Compiled,
   fromText: (text: string) => number | null,
-  fromNumber: (value: number) => number,
+  fromNumber: (value: number) => number | null,
 ): Compiled {
   const { kind } = of.type;
   if (kind !== 'number' && kind !== 'string' && kind !== 'dyn')
@@ -202,7 +226,7 @@ function conversion(
       const value = of.run(roots, values);
       const converted =
         typeof value === 'number' ? fromNumber(value) : typeof value === 'string' ? fromText(value) : null;
-      if (converted === null || !Number.isFinite(converted)) throw wrong();
+      if (converted === null) throw wrong();
       return converted;
     },
   };

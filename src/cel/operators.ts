@@ -1,4 +1,6 @@
 import type { ASTNode, BinaryOperator } from '@marcbachmann/cel-js';
+import { compareUtf8 } from '../model/shard.ts';
+import { isDuration, isInstant } from './calendar.ts';
 import { type Compiled, type Context, type Local, type Run, withArticle } from './compiler.ts';
 import { CelError } from './errors.ts';
 import {
@@ -182,38 +184,37 @@ export function compileOrder(context: Context, node: Binary, locals: readonly Lo
 }
 
 function orderOf(op: '<' | '<=' | '>' | '>=', a: Run, b: Run, notOrdered: () => CelError): Run {
-  const check = (x: unknown, y: unknown): void => {
-    if (typeof x !== typeof y || (typeof x !== 'number' && typeof x !== 'string')) throw notOrdered();
-  };
   // One closure an operator: a shared one with a comparator inside is half as fast.
+  const number = (x: unknown, y: unknown): x is number => typeof x === 'number' && typeof y === 'number';
+  /** As numbers to compare with 0. JavaScript would order texts by UTF-16 units, CEL orders them by code points. */
+  const text = (x: unknown, y: unknown): number => {
+    if (typeof x !== 'string' || typeof y !== 'string') throw notOrdered();
+    return compareUtf8(x, y);
+  };
   switch (op) {
     case '<':
       return (roots, values) => {
         const x = a(roots, values) as number;
         const y = b(roots, values) as number;
-        check(x, y);
-        return x < y;
+        return number(x, y) ? x < y : text(x, y) < 0;
       };
     case '<=':
       return (roots, values) => {
         const x = a(roots, values) as number;
         const y = b(roots, values) as number;
-        check(x, y);
-        return x <= y;
+        return number(x, y) ? x <= y : text(x, y) <= 0;
       };
     case '>':
       return (roots, values) => {
         const x = a(roots, values) as number;
         const y = b(roots, values) as number;
-        check(x, y);
-        return x > y;
+        return number(x, y) ? x > y : text(x, y) > 0;
       };
     case '>=':
       return (roots, values) => {
         const x = a(roots, values) as number;
         const y = b(roots, values) as number;
-        check(x, y);
-        return x >= y;
+        return number(x, y) ? x >= y : text(x, y) >= 0;
       };
   }
 }
@@ -261,28 +262,46 @@ export function compileArithmetic(context: Context, node: Binary, locals: readon
       return compute(x, y);
     };
   };
-  switch (node.op) {
-    case '-':
-      return { type, run: numeric((x, y) => x - y) };
-    case '*':
-      return { type, run: numeric((x, y) => x * y) };
-    case '/':
-      return { type, run: numeric((x, y) => x / y) };
-    case '%':
-      return { type, run: numeric((x, y) => x % y) };
-    default:
-      return {
-        type,
-        run: (roots, values) => {
+  const run = (): Run => {
+    switch (node.op) {
+      case '-':
+        return numeric((x, y) => x - y);
+      case '*':
+        return numeric((x, y) => x * y);
+      case '/':
+        return numeric((x, y) => x / y);
+      case '%': {
+        const byZero = context.runtimeError(node, 'there is no remainder of a division by 0');
+        return numeric((x, y) => {
+          if (y === 0) throw byZero();
+          // Whole numbers are what has remainders, and they have no -0.
+          return (x % y) + 0;
+        });
+      }
+      default:
+        return (roots, values) => {
           const x = a(roots, values);
           const y = b(roots, values);
           if (typeof x === 'number' && typeof y === 'number') return x + y;
           if (typeof x === 'string' && typeof y === 'string') return x + y;
           if (Array.isArray(x) && Array.isArray(y)) return [...x, ...y];
           throw wrong();
-        },
-      };
-  }
+        };
+    }
+  };
+  if (type.kind === 'timestamp') return { type, run: within(run(), isInstant, context, node, 'the years 1 to 9999') };
+  if (type.kind === 'duration') return { type, run: within(run(), isDuration, context, node, '292 years') };
+  return { type, run: run() };
+}
+
+/** Times that nothing else here could write or read are not made. */
+function within(run: Run, holds: (ms: number) => boolean, context: Context, node: ASTNode, range: string): Run {
+  const beyond = context.runtimeError(node, `is beyond ${range}`);
+  return (roots, values) => {
+    const ms = run(roots, values) as number;
+    if (!holds(ms)) throw beyond();
+    return ms;
+  };
 }
 
 export function compileIn(context: Context, node: Binary, locals: readonly Local[]): Compiled {
@@ -298,7 +317,7 @@ export function compileIn(context: Context, node: Binary, locals: readonly Local
   const wrong = context.runtimeError(node.args[1], 'must be a list or a map');
   const has = (value: unknown, container: unknown): boolean => {
     if (Array.isArray(container))
-      return container.includes(value) || (typeof value === 'object' && container.some((each) => equal(each, value)));
+      return typeof value === 'object' ? container.some((each) => equal(each, value)) : container.indexOf(value) >= 0;
     if (container === null || typeof container !== 'object') throw wrong();
     return typeof value === 'string' && Object.hasOwn(container, value);
   };

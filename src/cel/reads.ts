@@ -34,7 +34,8 @@ export function pathOf(node: ASTNode): readonly string[] | null {
   return base === null ? null : [...base, node.args[1]];
 }
 
-function childrenOf(node: ASTNode): readonly ASTNode[] {
+/** The parts of a node, those of a method apart. */
+export function childrenOf(node: ASTNode): readonly ASTNode[] {
   switch (node.op) {
     case 'value':
     case 'id':

@@ -1,3 +1,4 @@
+import { writeInstant } from './calendar.ts';
 import { type Cel, compileCel } from './cel.ts';
 import type { Declarations } from './compiler.ts';
 import { CelError, type CelProblem } from './errors.ts';
@@ -112,6 +113,6 @@ function show(hole: Cel, scope: object, minorDigits: number): string {
   if (typeof value === 'boolean') return String(value);
   if (typeof value !== 'number' || !Number.isFinite(value)) return '';
   if (hole.type.kind === 'number' && hole.type.money) return value.toFixed(minorDigits);
-  if (hole.type.kind === 'timestamp') return new Date(value).toISOString();
+  if (hole.type.kind === 'timestamp') return writeInstant(value) ?? '';
   return String(value);
 }

@@ -1,13 +1,14 @@
 import { resolve } from 'node:path';
 import { UsherError } from '../errors.ts';
 import { readPlaybook } from '../playbook/read.ts';
+import { segmentSaid, traitSaid } from '../playbook/sentence.ts';
 import { playbookFolder, playbookPositional } from './check.ts';
 import type { Command } from './command.ts';
 import { styleOf } from './style.ts';
 
 export const describe: Command = {
   name: 'describe',
-  summary: 'Read a playbook aloud: each rule as a sentence',
+  summary: 'Read a playbook aloud: each rule, segment and trait as a sentence',
   positionals: [playbookPositional],
   options: {
     slot: { type: 'string', value: 'SLOT', help: 'Only rules that show something in this slot' },
@@ -23,14 +24,20 @@ export const describe: Command = {
     const style = styleOf(io);
     const rules = [...playbook.rules.values()].filter(
       (rule) =>
-        (slot === undefined || rule.entries.some((entry) => entry.slot === slot)) &&
+        (slot === undefined || rule.entries.some((entry) => entry.do === 'show' && entry.slot === slot)) &&
         (event === undefined || rule.when.includes(String(event))),
     );
-    for (const rule of rules) {
-      io.out(`${style.bold(rule.id)}  ${style.dim(rule.name)}`);
-      io.out(`${wrap(rule.sentence, 2, 100)}\n`);
-    }
+    const say = (id: string, name: string, sentence: string): void => {
+      io.out(name === '' ? style.bold(id) : `${style.bold(id)}  ${style.dim(name)}`);
+      io.out(`${wrap(sentence, 2, 100)}\n`);
+    };
+    for (const { id, name, sentence } of rules) say(id, name, sentence);
     if (rules.length === 0) io.out('No such rule.');
+    // Those who ask for the rules of a slot or an event get nothing else.
+    if (slot !== undefined || event !== undefined) return 0;
+    for (const segment of playbook.segments.values()) say(`segments.${segment.id}`, segment.name, segmentSaid(segment));
+    for (const trait of playbook.traits.values())
+      if (trait.path[0] === 'traits') say(`traits.${trait.name}`, '', traitSaid(trait, playbook.events));
     return 0;
   },
 };

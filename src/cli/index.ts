@@ -5,6 +5,7 @@ import { check } from './check.ts';
 import type { CliIo, Command, CommandArgs, OptionDescription } from './command.ts';
 import { config } from './config.ts';
 import { describe } from './describe.ts';
+import { explain } from './explain.ts';
 import { failed } from './failed.ts';
 import { rebuild } from './rebuild.ts';
 import { replay } from './replay.ts';
@@ -18,6 +19,7 @@ const commands: readonly Command[] = [
   start,
   tryEvent,
   tail,
+  explain,
   replay,
   failed,
   topology,

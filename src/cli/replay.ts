@@ -5,17 +5,18 @@ import { UsherError } from '../errors.ts';
 import { clientOptions, connect, textOption, wholeOption } from './client.ts';
 import type { CliIo, Command, CommandArgs } from './command.ts';
 import { DerivedCatalog } from './replay/derivedCatalog.ts';
-import { readFacts, readRows } from './replay/file.ts';
+import { countRows, readFacts, readRows } from './replay/file.ts';
 import { ndjson } from './replay/ndjson.ts';
+import { otto } from './replay/otto.ts';
 import { Progress } from './replay/progress.ts';
 import { rees46 } from './replay/rees46.ts';
 import { printReport } from './replay/report.ts';
 import type { RowFormat } from './replay/row.ts';
-import { type ReplayJob, rowCount, runReplay } from './replay/run.ts';
+import { type ReplayJob, runReplay } from './replay/run.ts';
 import { senderLimits } from './replay/sender.ts';
 import { Tally } from './replay/tally.ts';
 
-const formats: Readonly<Record<string, RowFormat>> = { rees46, ndjson };
+const formats: Readonly<Record<string, RowFormat>> = { rees46, otto: otto('zero'), ndjson };
 const duration = /^\d+(\.\d+)?(ms|s|m|h|d)$/;
 
 export const replay: Command = {
@@ -25,8 +26,12 @@ export const replay: Command = {
   options: {
     format: {
       type: 'string',
-      value: 'rees46|ndjson',
+      value: 'rees46|otto|ndjson',
       help: 'What the lines are [by the name: .csv is rees46, .ndjson and .jsonl are ndjson]',
+    },
+    'catalog-prices': {
+      type: 'boolean',
+      help: "Products of an otto file, which has no prices, have those of Usher's catalog, instead of 0",
     },
     speed: {
       type: 'string',
@@ -67,6 +72,7 @@ export const replay: Command = {
     'A line of ndjson is an EventRecordInput of the GraphQL schema with `visitor` and `occurredAt`.',
     '',
     '  usher replay 2019-Oct.csv.gz --finish',
+    '  usher replay train.jsonl.gz --format otto --finish 30m',
     '  usher replay events.ndjson --speed 60 --key usk_…',
   ].join('\n'),
   run: runCommand,
@@ -86,8 +92,15 @@ async function runCommand(args: CommandArgs, io: CliIo): Promise<number> {
   };
   const out = textOption(args, 'derive-catalog');
   const catalog = out === undefined ? null : new DerivedCatalog();
+  if (format.rowsInLine === 'many' && speed !== null) {
+    throw new UsherError(
+      'COMMAND_FAILED',
+      `--speed is ${speed}, and the lines of ${format.name} are visitors one after the other, not moments; expected max`,
+    );
+  }
   const facts = await readFacts(path);
-  const job: ReplayJob = { path, format, facts, speed, finishMs, limits, catalog };
+  const rows = await countRows(path, format, facts);
+  const job: ReplayJob = { path, format, facts, rows, speed, finishMs, limits, catalog };
   if (args.options['dry-run'] === true) await readOnly(job, io);
   else if (!(await send(job, args, io))) return 1;
   if (out !== undefined && catalog !== null) {
@@ -100,7 +113,7 @@ async function runCommand(args: CommandArgs, io: CliIo): Promise<number> {
 async function send(job: ReplayJob, args: CommandArgs, io: CliIo): Promise<boolean> {
   const client = connect(args, io, undefined, job.limits.inFlight + 1);
   const tally = new Tally();
-  const progress = new Progress(io, tally, rowCount(job));
+  const progress = new Progress(io, tally, job.rows);
   try {
     const report = await runReplay(client, job, tally, io.signal);
     progress.end();
@@ -110,7 +123,7 @@ async function send(job: ReplayJob, args: CommandArgs, io: CliIo): Promise<boole
     progress.end();
     if (!io.signal.aborted) throw error;
     io.err(
-      `stopped after ${tally.settled.toLocaleString('en')} of ${rowCount(job).toLocaleString('en')} rows; the same command goes on from there, what was accepted counts once`,
+      `stopped after ${tally.settled.toLocaleString('en')} of ${job.rows.toLocaleString('en')} rows; the same command goes on from there, what was accepted counts once`,
     );
     return false;
   } finally {
@@ -132,7 +145,7 @@ async function readOnly(job: ReplayJob, io: CliIo): Promise<void> {
     good++;
     visitors.add(row.visitor);
     types.set(row.event.type, (types.get(row.event.type) ?? 0) + 1);
-    if (row.product !== undefined) job.catalog?.add(row.product);
+    for (const product of row.products ?? []) job.catalog?.add(product);
   }
   const counts = [...types].map(([type, count]) => `${type} ${count.toLocaleString('en')}`).join(', ');
   io.out(
@@ -148,11 +161,15 @@ function formatOf(args: CommandArgs, path: string): RowFormat {
     throw new UsherError(
       'COMMAND_FAILED',
       asked === undefined
-        ? `say what ${path} is: --format rees46 or --format ndjson`
-        : `--format is ${asked}; expected rees46 or ndjson`,
+        ? `say what ${path} is: --format rees46, --format otto or --format ndjson`
+        : `--format is ${asked}; expected rees46, otto or ndjson`,
     );
   }
-  return format;
+  if (args.options['catalog-prices'] !== true) return format;
+  if (format.name !== 'otto') {
+    throw new UsherError('COMMAND_FAILED', `--catalog-prices is for otto; ${format.name} tells prices itself`);
+  }
+  return otto('catalog');
 }
 
 function speedOf(args: CommandArgs): number | null {

@@ -7,7 +7,7 @@ import { printable, type Style, styleOf } from './style.ts';
 
 const subscription = `subscription Tail($visitor: VisitorRef) {
   activity(visitor: $visitor) {
-    visitorId position what eventId type at properties rules detail
+    visitorId position what eventId type at properties rules segments detail
     slots { name source content { id } }
     stages { name ms }
   }
@@ -22,6 +22,7 @@ interface Activity {
   readonly at: string;
   readonly properties: JsonObject | null;
   readonly rules: readonly string[];
+  readonly segments: readonly string[];
   readonly detail: string | null;
   readonly slots: readonly {
     readonly name: string;
@@ -81,7 +82,7 @@ export const tail: Command = {
 };
 
 function lineOf(activity: Activity, style: Style): string {
-  const { what, type, rules, slots, stages, detail } = activity;
+  const { what, type, rules, segments, slots, stages, detail } = activity;
   const time = activity.at.replace(/^.*T/, '').replace('Z', '');
   const total = stages.find((stage) => stage.name === 'total')?.ms ?? stages.reduce((sum, stage) => sum + stage.ms, 0);
   return [
@@ -90,6 +91,7 @@ function lineOf(activity: Activity, style: Style): string {
     what === 'FOLDED' ? style.bold(printable(type)) : `${colorOf(what, style)(what.toLowerCase())} ${printable(type)}`,
     propertiesOf(activity.properties),
     rules.length === 0 ? '' : style.yellow(`rules ${rules.join(', ')}`),
+    segments.length === 0 ? '' : style.yellow(`segments ${segments.join(' ')}`),
     slots.length === 0 ? '' : style.green(slots.map(({ name, content }) => `${name} → ${content.id}`).join(', ')),
     detail === null ? '' : style.red(printable(detail)),
     stages.length === 0 ? '' : style.dim(`${total.toFixed(1)} ms`),

@@ -1,9 +1,10 @@
-import type { Json, JsonObject } from '../model/json.ts';
+import type { Json } from '../model/json.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { Fact, Visitor } from '../model/visitor.ts';
-import type { ActiveBundles, Scope } from '../playbook/playbook.ts';
+import type { ActiveBundles, Playbook, Scope } from '../playbook/playbook.ts';
 import { eventView, pageView, productView } from './enrich.ts';
-import { putAt, readRootTrait, readTraits } from './traits.ts';
+import { putAt, readCart } from './traits.ts';
+import { memberOf, rootView } from './views.ts';
 
 type Values = { readonly [name: string]: Json };
 const nothing: Values = {};
@@ -22,6 +23,7 @@ export class EventScope implements Scope {
   #visitorRoot: Values | null = null;
   #session: Values | null = null;
   #traits: Values | null = null;
+  #segments: Values | null = null;
 
   /** Without a record, for a firing or a touch, `event`, `product` and `page` are empty. `now` is visitor now. */
   constructor(bundles: ActiveBundles, visitor: Visitor, now: number, record: EventRecord | null, at: number) {
@@ -32,13 +34,23 @@ export class EventScope implements Scope {
     this.now = now;
   }
 
-  /** The same event, seen with the visitor as it is now. */
+  /** The same event, seen with the visitor as it is now. What cannot have changed is not made anew. */
   moveTo(visitor: Visitor): void {
+    const before = this.#visitor;
     this.#visitor = visitor;
+    if (before.segments !== visitor.segments) this.#segments = null;
+    const { traits, session, counts, now } = visitor;
+    if (traits === before.traits && session === before.session && counts === before.counts && now === before.now)
+      return;
     this.#cart = undefined;
     this.#visitorRoot = null;
     this.#session = null;
     this.#traits = null;
+  }
+
+  /** Segments as far as they are tried already: each condition sees those before it as they are now. */
+  setSegments(segments: Values): void {
+    this.#segments = segments;
   }
 
   /** @throws FoldFailure when the event is an order that cannot be priced */
@@ -54,19 +66,19 @@ export class EventScope implements Scope {
     return this.#product;
   }
   get cart(): Json {
-    this.#cart ??= readRootTrait(this.#bundles.playbook, 'cart', this.#visitor);
+    this.#cart ??= readCart(this.#bundles.playbook, this.#visitor, this.now);
     return this.#cart;
   }
   get visitor(): Values {
-    this.#visitorRoot ??= visitorView(this.#visitor, this.#bundles);
+    this.#visitorRoot ??= rootView(this.#bundles.playbook, 'visitor', this.#visitor, this.now);
     return this.#visitorRoot;
   }
   get session(): Values {
-    this.#session ??= sessionView(this.#visitor, this.#bundles);
+    this.#session ??= rootView(this.#bundles.playbook, 'session', this.#visitor, this.now);
     return this.#session;
   }
   get traits(): Values {
-    this.#traits ??= readTraits(this.#bundles.playbook, 'traits', this.#visitor, {});
+    this.#traits ??= rootView(this.#bundles.playbook, 'traits', this.#visitor, this.now);
     return this.#traits;
   }
   get page(): Values {
@@ -80,92 +92,110 @@ export class EventScope implements Scope {
     return nothing;
   }
   get segments(): Values {
-    return nothing;
+    this.#segments ??= segmentsView(this.#visitor, this.#bundles.playbook);
+    return this.#segments;
   }
 }
 
-/** What a candidate's `while` sees: the visitor as it is, and of the event what was captured when it was decided (semantics 5.1). */
-export class CapturedScope implements Scope {
-  readonly #base: EventScope;
-  readonly #facts: readonly Fact[];
+/** Another scope with some of its roots replaced, or roots added: what was kept of an earlier event. */
+class OverlaidScope implements Scope {
+  protected readonly base: EventScope;
 
-  constructor(base: EventScope, facts: readonly Fact[]) {
-    this.#base = base;
-    this.#facts = facts;
+  constructor(base: EventScope) {
+    this.base = base;
   }
 
   get event(): Values {
-    return this.#read().event;
+    return this.base.event;
   }
   get product(): Json {
-    return this.#read().product;
+    return this.base.product;
   }
   get cart(): Json {
-    return this.#base.cart;
+    return this.base.cart;
   }
   get visitor(): Values {
-    return this.#base.visitor;
+    return this.base.visitor;
   }
   get session(): Values {
-    return this.#base.session;
+    return this.base.session;
   }
   get page(): Values {
-    return this.#base.page;
+    return this.base.page;
   }
   get device(): Values {
-    return this.#base.device;
+    return this.base.device;
   }
   get consent(): Values {
-    return this.#base.consent;
+    return this.base.consent;
   }
   get traits(): Values {
-    return this.#base.traits;
+    return this.base.traits;
   }
   get segments(): Values {
-    return this.#base.segments;
+    return this.base.segments;
   }
   get now(): number {
-    return this.#base.now;
+    return this.base.now;
+  }
+}
+
+/** What a rule sees of the elements of its sequence: `seen.product.category`. */
+export class NamedScope extends OverlaidScope {
+  constructor(base: EventScope, names: Values) {
+    super(base);
+    Object.assign(this, names);
+  }
+}
+
+/** What a candidate's `while` sees: the visitor as it is, and of events what was captured when it was decided (semantics 5.1). */
+export class CapturedScope extends OverlaidScope {
+  readonly #roots: { readonly [name: string]: Json };
+
+  constructor(base: EventScope, facts: readonly Fact[]) {
+    super(base);
+    this.#roots = capturedRoots(facts);
+    const { event: _event, product: _product, ...named } = this.#roots;
+    Object.assign(this, named);
   }
 
-  #read(): { readonly event: Values; readonly product: Json } {
-    let captured = capturedRoots.get(this.#facts);
-    if (captured === undefined) {
-      const roots: { [name: string]: Json } = { event: {}, product: null };
-      for (const [path, value] of this.#facts) {
-        const parts = path.split('.');
-        if (parts[0] === 'event' || parts[0] === 'product') putAt(roots, parts, value);
-      }
-      captured = { event: roots['event'] as Values, product: roots['product'] ?? null };
-      capturedRoots.set(this.#facts, captured);
-    }
-    return captured;
+  override get event(): Values {
+    return (this.#roots['event'] as Values | undefined) ?? nothing;
+  }
+  override get product(): Json {
+    return this.#roots['product'] ?? null;
   }
 }
 
 /** A candidate's `while` is tried at every event of its visitor, and its facts never change. */
-const capturedRoots = new WeakMap<readonly Fact[], { readonly event: Values; readonly product: Json }>();
+const rootsOfFacts = new WeakMap<readonly Fact[], { readonly [name: string]: Json }>();
+/** Of these `while` sees what they are now. */
+const lastingRoots = new Set(['cart', 'visitor', 'session', 'traits', 'segments', 'page', 'device', 'consent', 'now']);
+
+function capturedRoots(facts: readonly Fact[]): { readonly [name: string]: Json } {
+  let roots = rootsOfFacts.get(facts);
+  if (roots === undefined) {
+    const made: { [name: string]: Json } = {};
+    for (const [path, value] of facts) {
+      const parts = path.split('.');
+      if (!lastingRoots.has(parts[0]!)) putAt(made, parts, value);
+    }
+    roots = made;
+    rootsOfFacts.set(facts, roots);
+  }
+  return roots;
+}
 
 /** The value at a dotted name; null where there is none. */
 export function valueAt(scope: Scope, path: string): Json {
   const [root = '', ...names] = path.split('.');
   let value = (scope as unknown as { readonly [name: string]: Json | undefined })[root];
-  for (const name of names) {
-    if (value === null || typeof value !== 'object' || Array.isArray(value) || !Object.hasOwn(value, name)) return null;
-    value = (value as JsonObject)[name];
-  }
+  for (const name of names) value = memberOf(value, name);
   return value ?? null;
 }
 
-export function visitorView(visitor: Visitor, { playbook }: ActiveBundles): Values {
-  return readTraits(playbook, 'visitor', visitor, { id: visitor.id, sessions: visitor.counts.sessions });
-}
-
-export function sessionView(visitor: Visitor, { playbook }: ActiveBundles): Values {
-  const { session } = visitor;
-  return readTraits(playbook, 'session', visitor, {
-    number: session?.number ?? 0,
-    startedAt: session?.startedAt ?? null,
-    campaign: session?.campaign ?? '',
-  });
+export function segmentsView(visitor: Visitor, playbook: Playbook): Values {
+  const segments: { [id: string]: Json } = {};
+  for (const id of playbook.segments.keys()) segments[id] = Object.hasOwn(visitor.segments, id);
+  return segments;
 }

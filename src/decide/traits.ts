@@ -1,10 +1,10 @@
-import type { Json, JsonObject } from '../model/json.ts';
+import type { Json } from '../model/json.ts';
 import { toMajor, toMinor } from '../model/money.ts';
 import type { EventRecord } from '../model/record.ts';
-import type { TraitStates } from '../model/traitStates.ts';
 import type { Visitor } from '../model/visitor.ts';
 import type { ActiveBundles, Playbook, Trait } from '../playbook/playbook.ts';
-import { boundedValue } from './bounds.ts';
+import { isSigned, isStructured, readAggregate, withContribution } from './aggregates.ts';
+import { boundedValue, cutText } from './bounds.ts';
 import { addToCart, type CartState, cartView, emptyCart, orderCart, removeFromCart } from './cart.ts';
 import type { EventScope } from './scope.ts';
 
@@ -26,7 +26,7 @@ export function withTraits(
   const all: StateChange[] = [];
   const session: StateChange[] = [];
   let errors = 0;
-  for (const trait of bundles.playbook.traitsFor(record.type, scope)) {
+  for (const { of: trait, holds } of bundles.playbook.candidateTraits(record.type, scope)) {
     const perSession = trait.over === 'session';
     const before = (perSession ? visitor.session!.traits : visitor.traits).get(trait.name);
     let after: Json | undefined;
@@ -34,8 +34,10 @@ export function withTraits(
       after = nextCart(before as CartState | undefined, trait.cart, record, at, bundles) as Json | undefined;
     } else {
       try {
-        if (trait.if !== null && !trait.if.evaluate(scope)) continue;
-        after = nextState(trait, before, scope, bundles.playbook.minorDigits);
+        if (trait.if !== null && !holds && !trait.if.evaluate(scope)) continue;
+        after = isStructured(trait)
+          ? nextStructured(trait, before, scope, bundles.playbook.minorDigits, at, visitor.now)
+          : nextState(trait, plainState(trait, before), scope, bundles.playbook.minorDigits);
       } catch {
         errors++;
         continue;
@@ -71,6 +73,20 @@ function nextCart(
   return before;
 }
 
+/** The state of a trait that keeps no more than its value; what a playbook that declared it otherwise has left counts as none. */
+function plainState({ kind }: Trait, state: Json | undefined): Json | undefined {
+  switch (kind) {
+    case 'count':
+    case 'sum':
+    case 'min':
+    case 'max':
+      return typeof state === 'number' ? state : undefined;
+    default:
+      if (!Array.isArray(state)) return kind === 'recent' ? undefined : state;
+      return isSigned(state) ? undefined : state;
+  }
+}
+
 /** Undefined: nothing to remember. An expression that gives null gives no value. */
 function nextState(trait: Trait, before: Json | undefined, scope: EventScope, minorDigits: number): Json | undefined {
   switch (trait.kind) {
@@ -82,87 +98,125 @@ function nextState(trait: Trait, before: Json | undefined, scope: EventScope, mi
       const sum = ((before as number | undefined) ?? 0) + (trait.money ? toMinor(value, minorDigits) : value);
       return Number.isFinite(sum) ? sum : before;
     }
+    case 'min':
+    case 'max': {
+      const value = numberOf(trait, scope, minorDigits);
+      if (value === null || before === undefined) return value ?? before;
+      return trait.kind === 'min' ? Math.min(before as number, value) : Math.max(before as number, value);
+    }
     case 'first':
       return before === undefined ? remembered(trait, scope, minorDigits) : before;
     case 'last':
       return remembered(trait, scope, minorDigits) ?? before;
     case 'recent': {
-      const value = remembered(trait, scope, minorDigits);
-      if (value === undefined) return before;
-      const list = (before as readonly Json[] | undefined) ?? [];
-      if (list[0] === value) return before;
-      const key = typeof value === 'object' ? JSON.stringify(value) : value;
-      const others = list.filter((each) => (typeof each === 'object' ? JSON.stringify(each) : each) !== key);
-      return [value, ...others.slice(0, trait.limit - 1)];
+      const given = trait.of?.evaluate(scope) ?? null;
+      let list = before as readonly Json[] | undefined;
+      // Of an order's lines each product is remembered, in their order.
+      for (const each of Array.isArray(given) ? given : [given]) {
+        const value = rememberable(trait, each, minorDigits);
+        if (value !== undefined) list = withRecent(list ?? [], value, trait.limit);
+      }
+      return list as Json | undefined;
     }
-    case 'cart':
+    default:
+      // Set by rules alone, or kept otherwise.
       return before;
   }
 }
 
-function remembered(trait: Trait, scope: EventScope, minorDigits: number): Json | undefined {
+function withRecent(list: readonly Json[], value: Json, limit: number): readonly Json[] {
+  if (list[0] === value) return list;
+  const key = typeof value === 'object' ? JSON.stringify(value) : value;
+  const others = list.filter((each) => (typeof each === 'object' ? JSON.stringify(each) : each) !== key);
+  return [value, ...others.slice(0, limit - 1)];
+}
+
+const groupLimit = 64;
+
+function nextStructured(
+  trait: Trait,
+  before: Json | undefined,
+  scope: EventScope,
+  minorDigits: number,
+  at: number,
+  now: number,
+): Json | undefined {
+  const group = trait.by === null ? null : groupOf(trait.by.evaluate(scope));
+  if (trait.by !== null && group === null) return before;
+  const value = contributed(trait, scope, minorDigits);
+  return value === undefined ? before : withContribution(trait, before, { value, group, at, now });
+}
+
+function contributed(trait: Trait, scope: EventScope, minorDigits: number): Json | undefined {
+  switch (trait.kind) {
+    case 'count':
+    case 'rate':
+      return 1;
+    case 'score':
+      return trait.of === null ? 1 : (numberOf(trait, scope, minorDigits) ?? undefined);
+    case 'first':
+    case 'last':
+    case 'distinct':
+      return remembered(trait, scope, minorDigits);
+    default:
+      return numberOf(trait, scope, minorDigits) ?? undefined;
+  }
+}
+
+/** Groups are named by text: `traits.views_by_category["tents"]`. */
+export function groupOf(value: Json): string | null {
+  // A map cannot hold that name as any other.
+  if (value === '__proto__') return null;
+  if (typeof value === 'string') return cutText(value, groupLimit);
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : null;
+}
+
+/** null: the event has no number there. */
+function numberOf(trait: Trait, scope: EventScope, minorDigits: number): number | null {
   const value = trait.of?.evaluate(scope) ?? null;
+  if (typeof value !== 'number' || !Number.isFinite(value)) return null;
+  return trait.money ? toMinor(value, minorDigits) : value;
+}
+
+function remembered(trait: Trait, scope: EventScope, minorDigits: number): Json | undefined {
+  return rememberable(trait, trait.of?.evaluate(scope) ?? null, minorDigits);
+}
+
+function rememberable(trait: Trait, value: Json, minorDigits: number): Json | undefined {
   if (value === null) return undefined;
   return trait.money && typeof value === 'number' ? toMinor(value, minorDigits) : boundedValue(value);
 }
 
 /** A trait's value as conditions read it: money in major units, the declared initial value before the first. */
-function readTrait(trait: Trait, states: TraitStates | null, minorDigits: number): Json {
-  const state = states?.get(trait.name);
+export function readTrait(trait: Trait, state: Json | undefined, minorDigits: number, now: number): Json {
+  if (isStructured(trait)) {
+    const value = readAggregate(trait, state, now);
+    return trait.money ? majorOf(value, minorDigits) : value;
+  }
   if (trait.cart !== null)
     return cartView((state as CartState | undefined) ?? emptyCart, minorDigits) as unknown as Json;
-  if (state === undefined) return trait.initial;
-  if (!trait.money) return state;
-  if (typeof state === 'number') return toMajor(state, minorDigits);
-  return Array.isArray(state)
-    ? state.map((each) => (typeof each === 'number' ? toMajor(each, minorDigits) : each))
-    : state;
+  const value = plainState(trait, state);
+  if (value === undefined) return trait.initial;
+  return trait.money ? majorOf(value, minorDigits) : value;
 }
 
-/** The traits that stand under one root of conditions, with the rest of their path. */
-interface RootTraits {
-  readonly trait: Trait;
-  readonly path: readonly string[];
+function majorOf(value: Json, minorDigits: number): Json {
+  if (typeof value === 'number') return toMajor(value, minorDigits);
+  if (Array.isArray(value)) return value.map((each) => majorOf(each, minorDigits));
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, majorOf(each, minorDigits)]));
 }
-const roots = new WeakMap<Playbook, ReadonlyMap<string, readonly RootTraits[]>>();
 
-function traitsUnder(playbook: Playbook, root: string): readonly RootTraits[] {
-  let byRoot = roots.get(playbook);
-  if (byRoot === undefined) {
-    const made = new Map<string, RootTraits[]>();
-    for (const trait of playbook.traits.values()) {
-      const [first = 'traits', ...path] = trait.path;
-      made.set(first, [...(made.get(first) ?? []), { trait, path }]);
-    }
-    roots.set(playbook, made);
-    byRoot = made;
+const cartTraits = new WeakMap<Playbook, Trait | null>();
+
+/** The cart as conditions read it; null: the playbook has none. */
+export function readCart(playbook: Playbook, visitor: Visitor, now: number): Json {
+  let trait = cartTraits.get(playbook);
+  if (trait === undefined) {
+    trait = [...playbook.traits.values()].find(({ path }) => path.length === 1 && path[0] === 'cart') ?? null;
+    cartTraits.set(playbook, trait);
   }
-  return byRoot.get(root) ?? [];
-}
-
-/** All traits under a root (`visitor`, `session`, `traits`), added to what stands there anyway. */
-export function readTraits(
-  playbook: Playbook,
-  root: string,
-  visitor: Visitor,
-  into: { [name: string]: Json },
-): JsonObject {
-  for (const { trait, path } of traitsUnder(playbook, root)) {
-    const states = trait.over === 'session' ? (visitor.session?.traits ?? null) : visitor.traits;
-    const value = readTrait(trait, states, playbook.minorDigits);
-    if (path.length === 1) into[path[0]!] = value;
-    else putAt(into, path, value);
-  }
-  return into;
-}
-
-/** The trait that is a root by itself, as `cart` is; null: the playbook has none. */
-export function readRootTrait(playbook: Playbook, root: string, visitor: Visitor): Json {
-  const found = traitsUnder(playbook, root).find(({ path }) => path.length === 0);
-  if (found === undefined) return null;
-  const { trait } = found;
-  const states = trait.over === 'session' ? (visitor.session?.traits ?? null) : visitor.traits;
-  return readTrait(trait, states, playbook.minorDigits);
+  return trait === null ? null : readTrait(trait, visitor.traits.get(trait.name), playbook.minorDigits, now);
 }
 
 /** Puts a value at a path of nested maps, which are made as needed. Names come from playbooks; `__proto__` is none. */

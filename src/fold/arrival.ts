@@ -126,6 +126,7 @@ export function endHold(context: FoldContext, visitor: Visitor, timer: Timer): V
     receivedAt: null,
     rules: [],
     slots: [],
+    segments: [],
     detail: null,
     properties: null,
   });
@@ -227,6 +228,7 @@ function note(context: FoldContext, read: ReadRecord, what: 'duplicate' | 'held'
     receivedAt: event?.receivedAt ?? null,
     rules: [],
     slots: [],
+    segments: [],
     detail: null,
     properties: event?.properties ?? null,
   });

@@ -70,6 +70,7 @@ export function keepFailed(
     receivedAt: null,
     rules: [],
     slots: [],
+    segments: [],
     detail: `${reason}: ${detail}`,
     properties: null,
   });

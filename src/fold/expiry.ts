@@ -17,6 +17,8 @@ export function newVisitor(id: string, offset: number, appendTime: number): Visi
     counts: noVisitorCounts,
     traits: TraitStates.none,
     session: null,
+    rules: TraitStates.none,
+    segments: {},
     slots: {},
     timers: [],
   };

@@ -1,11 +1,14 @@
+import { type Decision, decideFiring } from '../decide/decide.ts';
 import { EventScope } from '../decide/scope.ts';
 import { formatPosition } from '../model/record.ts';
 import { murmur2 } from '../model/shard.ts';
 import type { Timer, Visitor } from '../model/visitor.ts';
+import type { ActiveBundles } from '../playbook/playbook.ts';
 import { type ArrivedEvent, type FoldContext, keepFailed, messageOf } from './context.ts';
+import { appendEmitted, type EmitCause, withDecided } from './effects.ts';
 import { outlives, renewed } from './expiry.ts';
-import { emitDecision } from './outputs.ts';
-import { SlotsDraft } from './slots.ts';
+import { emitDecision, segmentSigns } from './outputs.ts';
+import { type ShowTiming, SlotsDraft } from './slots.ts';
 import { nameOfTimer, withoutTimer } from './timers.ts';
 
 const encoder = new TextEncoder();
@@ -50,36 +53,73 @@ export function fireTimer(
 function firingStep(context: FoldContext, before: Visitor, timer: Timer): Visitor {
   const { bundles, settings, work, appendTime } = context;
   const now = Math.max(before.now, timer.due!);
+  const { skew, setAt } = timer;
+  const timing: ShowTiming = { now, skew, setAt, historic: before.historic };
   const draft = new SlotsDraft(before, settings.candidates);
   if (bundles !== null) draft.takeOver(bundles, () => new EventScope(bundles, before, now, null, now));
-  let after = before;
-  if (timer.what === 'session') after = { ...before, session: null };
-  else if (timer.what === 'slot') draft.withdraw(timer.key[0]!, timer.key[1]!);
-  // This fold version sets no timers for rules and segments: whatever rule one belongs to is gone (6.1).
-  else work.count('droppedTimers');
-  if (bundles !== null) {
-    const scope = new EventScope(bundles, after, now, null, now);
-    draft.tryWhiles(bundles, () => scope);
+  if (timer.what === 'slot') draft.withdraw(timer.key[0]!, timer.key[1]!);
+  const started = timer.what === 'session' ? { ...before, session: null } : before;
+  const decision = decided(started, now, timer, bundles);
+  if (decision?.isDropped ?? (timer.what === 'rule' || timer.what === 'segment')) work.count('droppedTimers');
+  const after = decision?.visitor ?? started;
+  if (decision !== null && bundles !== null) {
+    const { wait, scope } = decision;
+    for (const shown of decision.effects.shown) {
+      // An absence has the event since which it waited as its cause; a segment that time alone changed has none.
+      const [, at, eventId, eventType] = wait !== null && shown.rule.id === timer.key[0] ? wait : ['', now, '', ''];
+      draft.show(shown, { offset: setAt, eventId, eventType, at, says: shown.says ?? '' }, bundles, timing);
+    }
+    draft.tryWhiles(bundles, () => scope!);
   }
   const { slots, version, changed } = draft.finish(before.version);
+  const { effects, entered, left } = decision ?? nothingDecided;
   work.count('timersFired');
-  work.count('ruleErrors', draft.errors);
+  work.count('rulesFired', effects.fired.length);
+  work.count('ruleErrors', effects.errors + draft.errors);
   work.count('slotChanges', changed.length);
+  work.count('segmentChanges', entered.length + left.length);
   work.note({
     visitor: before.id,
-    offset: timer.setAt,
+    offset: setAt,
     what: 'timer',
     eventId: null,
     type: nameOfTimer(timer),
     at: timer.due!,
     appendTime,
     receivedAt: null,
-    rules: [],
+    rules: effects.fired,
     slots: changed,
+    segments: segmentSigns({ entered, left }),
     detail: null,
     properties: null,
   });
-  const cause = { kind: 'timer', name: nameOfTimer(timer), offset: timer.setAt } as const;
-  emitDecision(context, { ...after, version, slots }, changed, cause, timer.due!);
-  return { ...after, slots, version, timers: draft.timers };
+  const cause = { kind: 'timer', name: nameOfTimer(timer), offset: setAt } as const;
+  emitDecision(context, { ...after, version, slots }, changed, { entered, left }, cause, timer.due!);
+  const by: EmitCause = { visitor: before.id, historic: before.historic, offset: setAt, at: now, depth: 0 };
+  appendEmitted(context, effects.emitted, by);
+  const timers = decision === null ? draft.timers : withDecided(draft.timers, decision, timing);
+  return { ...after, slots, version, timers };
+}
+
+const nothingDecided = {
+  effects: { shown: [], emitted: [], fired: [], errors: 0 },
+  entered: [],
+  left: [],
+} as const;
+
+/** null: there is no playbook to decide by. `isDropped`: the rule or segment that set the timer is gone or paused (6.1). */
+function decided(
+  visitor: Visitor,
+  now: number,
+  timer: Timer,
+  bundles: ActiveBundles | null,
+): (Decision & { readonly isDropped: boolean }) | null {
+  if (bundles === null) return null;
+  const { playbook } = bundles;
+  const [id = ''] = timer.key;
+  const rule = timer.what === 'rule' ? playbook.rules.get(id) : undefined;
+  const runs = rule?.status === 'live' && rule.trigger.kind === 'absence';
+  const isDropped =
+    (timer.what === 'rule' && !runs) || (timer.what === 'segment' && id !== '' && !playbook.segments.has(id));
+  return { ...decideFiring(visitor, now, bundles, timer, runs ? rule! : null), isDropped };
 }

@@ -6,22 +6,29 @@ import type { FoldContext } from './context.ts';
 /** What the fold tells other systems, besides the state (semantics 9.1); schema/outputs has their contracts. */
 export type FoldOutput = 'decisions' | 'failed';
 
-/** What made a step change a slot. */
+export interface SegmentMoves {
+  readonly entered: readonly string[];
+  readonly left: readonly string[];
+}
+
+/** What made a step change a slot or a segment. */
 export type DecisionCause =
   | { readonly kind: 'event'; readonly id: string; readonly type: string; readonly offset: number }
   | { readonly kind: 'timer'; readonly name: string; readonly offset: number }
   | { readonly kind: 'touched'; readonly id: string; readonly offset: number };
 
-/** Tells what the slots that a step changed show now. `after`: the visitor after the step. */
+/** Tells what the slots that a step changed show now, and which segments were entered and left. `after`: the visitor after the step. */
 export function emitDecision(
   context: FoldContext,
   after: Pick<Visitor, 'id' | 'version' | 'historic' | 'slots'>,
   changed: readonly string[],
+  segments: SegmentMoves,
   cause: DecisionCause,
   at: number,
 ): void {
   const { work, offset, appendTime, bundles, settings } = context;
-  if (changed.length === 0 || !settings.outputs.includes('decisions')) return;
+  const { entered, left } = segments;
+  if (changed.length + entered.length + left.length === 0 || !settings.outputs.includes('decisions')) return;
   const { offset: causedAt, ...rest } = cause;
   work.emit('decisions', after.id, offset, {
     visitor: after.id,
@@ -32,7 +39,13 @@ export function emitDecision(
     playbook: bundles?.playbook.version ?? null,
     cause: { ...rest, position: formatPosition(work.shard, causedAt) },
     slots: changed.map((slot) => shownIn(after.slots, slot)),
+    segments: { entered, left },
   });
+}
+
+/** `+bargain_hunter`, `-gone_quiet`: for people who watch. */
+export function segmentSigns({ entered, left }: SegmentMoves): readonly string[] {
+  return [...entered.map((id) => `+${id}`), ...left.map((id) => `-${id}`)];
 }
 
 /** The first candidate, as it is before what only a read can know (5.2); without one the fallback shows. */

@@ -1,8 +1,8 @@
 import type { Shown } from '../decide/rules.ts';
 import { CapturedScope, type EventScope } from '../decide/scope.ts';
-import type { Json } from '../model/json.ts';
+import type { Json, JsonObject } from '../model/json.ts';
 import type { Candidate, Cause, Fact, Slot, Timer, Visitor } from '../model/visitor.ts';
-import type { ActiveBundles } from '../playbook/playbook.ts';
+import type { ActiveBundles, Exclusion, Rule, Show } from '../playbook/playbook.ts';
 import { isCalendar, withoutTimer, withTimer } from './timers.ts';
 
 type Slots = Visitor['slots'];
@@ -49,13 +49,14 @@ export class SlotsDraft {
           continue;
         }
         const rule = playbook.rules.get(candidate.rule);
-        const show = rule?.status === 'live' ? rule.entries[candidate.entry] : undefined;
+        const show = rule?.status === 'live' ? showOf(rule, candidate.entry) : null;
         const fits = show?.slot === slot && playbook.slots.has(slot) && playbook.contents.has(show.content);
         if (!fits || !this.#holds(candidate, bundles, scope())) {
           this.#cancelTimers(slot, candidate.rule);
           continue;
         }
-        kept.push({ ...candidate, content: show.content, priority: rule!.priority, playbook: playbook.version });
+        const priority = priorityOf(rule!, show);
+        kept.push({ ...candidate, content: show.content, priority, playbook: playbook.version });
       }
       this.#put(slot, kept.sort(compareCandidates));
     }
@@ -79,7 +80,7 @@ export class SlotsDraft {
       rule: rule.id,
       entry,
       content: show.content,
-      priority: rule.priority,
+      priority: priorityOf(rule, show),
       playbook: bundles.playbook.version,
       cause,
       facts,
@@ -167,10 +168,12 @@ export class SlotsDraft {
   }
 
   #holds(candidate: Candidate, { playbook }: ActiveBundles, scope: EventScope): boolean {
-    const condition = playbook.rules.get(candidate.rule)?.entries[candidate.entry]?.while ?? null;
-    if (condition === null) return true;
+    const rule = playbook.rules.get(candidate.rule);
+    const show = rule === undefined ? null : showOf(rule, candidate.entry);
+    if (show === null || (show.while === null && show.exclude === null)) return true;
     try {
-      return condition.evaluate(new CapturedScope(scope, candidate.facts));
+      if (show.exclude !== null && isExcluded(show.exclude, candidate.content, candidate.facts, scope)) return false;
+      return show.while === null || show.while.evaluate(new CapturedScope(scope, candidate.facts));
     } catch {
       this.errors++;
       return false;
@@ -178,7 +181,36 @@ export class SlotsDraft {
   }
 }
 
-/** Priority, then the smaller rule id (5.1). */
+/** Above every priority that a playbook can give. */
+const pinnedPriority = 10_000;
+
+function priorityOf(rule: Rule, { pinned }: Show): number {
+  return pinned ? rule.priority + pinnedPriority : rule.priority;
+}
+
+function showOf(rule: Rule, entry: number): Show | null {
+  const what = rule.entries[entry];
+  return what?.do === 'show' ? what : null;
+}
+
+/** Whether the visitor has bought what this is about, or has seen it often enough. */
+export function isExcluded(
+  { bought, shown }: Exclusion,
+  content: string,
+  facts: readonly Fact[],
+  scope: EventScope,
+): boolean {
+  const { boughtProducts, timesShown } = scope.visitor;
+  if (bought !== null && Array.isArray(boughtProducts)) {
+    const product = facts.find(([path]) => path === bought)?.[1] ?? null;
+    if (product !== null && boughtProducts.includes(product)) return true;
+  }
+  if (shown === null || timesShown === null || typeof timesShown !== 'object') return false;
+  const times = (timesShown as JsonObject)[content];
+  return typeof times === 'number' && times >= shown;
+}
+
+/** Priority, pinned ones above all, then the smaller rule id (5.1). */
 export function compareCandidates(a: Candidate, b: Candidate): number {
   return b.priority - a.priority || (a.rule < b.rule ? -1 : a.rule > b.rule ? 1 : 0);
 }

@@ -4,9 +4,10 @@ import { EventScope } from '../decide/scope.ts';
 import { defaultSessionIdleMs } from '../decide/session.ts';
 import type { Cause, Timer, Visitor } from '../model/visitor.ts';
 import { type ArrivedEvent, type FoldContext, failEvent } from './context.ts';
+import { appendEmitted, withDecided } from './effects.ts';
 import { fireTimer } from './firing.ts';
-import { emitDecision } from './outputs.ts';
-import { SlotsDraft } from './slots.ts';
+import { emitDecision, segmentSigns } from './outputs.ts';
+import { type ShowTiming, SlotsDraft } from './slots.ts';
 import { nextDue, withTimer } from './timers.ts';
 
 const sessionKey: readonly string[] = [];
@@ -51,12 +52,17 @@ function eventStep(context: FoldContext, before: Visitor, event: ArrivedEvent, a
   if (bundles !== null) draft.takeOver(bundles, () => new EventScope(bundles, before, before.now, null, before.now));
 
   const placed: Visitor = { ...before, now, historic, lastAppend: Math.max(before.lastAppend, appendTime) };
-  const { visitor: decided, effects, scope } = decide(placed, { record, at }, bundles);
+  const timing: ShowTiming = { now, skew, setAt: offset, historic };
+  const decision = decide(placed, { record, at }, bundles);
+  const { visitor: decided, effects, scope, entered, left } = decision;
   if (bundles !== null && scope !== null) {
     if (effects.shown.length > 0) {
-      const says = phraseOf(record, bundles, scope);
-      const cause: Cause = { offset, eventId: record.id, eventType: record.type, at, says };
-      for (const shown of effects.shown) draft.show(shown, cause, bundles, { now, skew, setAt: offset, historic });
+      const phrase = phraseOf(record, bundles, scope);
+      for (const shown of effects.shown) {
+        const says = shown.says ?? phrase;
+        const cause: Cause = { offset, eventId: record.id, eventType: record.type, at, says };
+        draft.show(shown, cause, bundles, timing);
+      }
     }
     draft.tryWhiles(bundles, () => scope);
   }
@@ -78,6 +84,7 @@ function eventStep(context: FoldContext, before: Visitor, event: ArrivedEvent, a
   work.count('rulesFired', effects.fired.length);
   work.count('ruleErrors', effects.errors + draft.errors);
   work.count('slotChanges', changed.length);
+  work.count('segmentChanges', entered.length + left.length);
   work.note({
     visitor: before.id,
     offset,
@@ -89,6 +96,7 @@ function eventStep(context: FoldContext, before: Visitor, event: ArrivedEvent, a
     receivedAt: record.receivedAt ?? null,
     rules: effects.fired,
     slots: changed,
+    segments: segmentSigns(decision),
     detail: null,
     properties: record.properties,
   });
@@ -96,15 +104,18 @@ function eventStep(context: FoldContext, before: Visitor, event: ArrivedEvent, a
     context,
     { id: before.id, version, historic, slots },
     changed,
+    decision,
     { kind: 'event', id: record.id, type: record.type, offset },
     at,
   );
+  const depth = record.depth ?? 0;
+  appendEmitted(context, effects.emitted, { visitor: before.id, historic, offset, at: now, depth });
   return {
     ...decided,
     version,
     slots,
     counts: { ...counts, folded: counts.folded + 1, late: counts.late + (late ? 1 : 0) },
-    timers: withTimer(draft.timers, sessionEnd),
+    timers: withTimer(withDecided(draft.timers, decision, timing), sessionEnd),
   };
 }
 
@@ -130,10 +141,13 @@ export function touch(context: FoldContext, visitor: Visitor, id: string): Visit
     receivedAt: null,
     rules: [],
     slots: changed,
+    segments: [],
     detail: null,
     properties: null,
   });
-  emitDecision(context, { ...visitor, version, slots }, changed, { kind: 'touched', id, offset }, visitor.now);
+  const unmoved = { entered: [], left: [] };
+  const after = { ...visitor, version, slots };
+  emitDecision(context, after, changed, unmoved, { kind: 'touched', id, offset }, visitor.now);
   if (slots === visitor.slots && draft.timers === visitor.timers) return visitor;
   return { ...visitor, slots, version, timers: draft.timers };
 }

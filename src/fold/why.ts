@@ -28,7 +28,7 @@ export function why(
     sentence: sentenceOf(presented, winner === null ? playbook : (playbooks(winner.playbook) ?? playbook)),
     ruleId: winner?.rule ?? null,
     playbookVersion: winner?.playbook ?? playbook.version,
-    eventId: winner?.cause.eventId ?? null,
+    eventId: winner?.cause.eventId || null,
     facts: (winner?.facts ?? []).map(([name, value]) => ({ name, value })),
     losers: losers.map(({ candidate, reason }) => ({ ruleId: candidate.rule, contentId: candidate.content, reason })),
   };
@@ -47,11 +47,14 @@ function sentenceOf({ winner, losers }: Presented, playbook: Playbook): string {
   return [because, ...lost].join('; ');
 }
 
-const wordsFor: { readonly [reason in LoserReason]: string } = {
+export const wordsFor: { readonly [reason in LoserReason]: string } = {
   priority: 'lost on priority',
   'smaller id': 'lost to a smaller rule id',
   expired: 'has ended',
   unavailable: 'cannot be shown here',
+  'not on this page': 'is there, but not on this page',
+  'not on this device': 'is there, but not on this device',
+  'not at this hour': 'is there, but not at this hour',
 };
 
 /** "with 120.50 in the cart". What stands in the event is told by the event's own words. */

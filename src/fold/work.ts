@@ -1,6 +1,7 @@
 import { UsherError } from '../errors.ts';
 import { wakeAtOf } from '../model/codec.ts';
-import type { Activity, FailedEvent, OutboxEntry } from '../model/commit.ts';
+import { type Activity, type FailedEvent, logTopic, type OutboxEntry } from '../model/commit.ts';
+import type { EventRecord } from '../model/record.ts';
 import { compareUtf8 } from '../model/shard.ts';
 import type { Activation, ShardCounters, ShardMeta } from '../model/shardMeta.ts';
 import type { Visitor } from '../model/visitor.ts';
@@ -21,7 +22,7 @@ export interface FoldChanges {
   readonly outbox: readonly OutboxEntry[];
   readonly activity: readonly Activity[];
   /** The part of the meta that folding changes. */
-  readonly meta: Pick<ShardMeta, 'position' | 'outputs' | 'appendTime' | 'active' | 'lastId' | 'counters'>;
+  readonly meta: Pick<ShardMeta, 'position' | 'outputs' | 'appendTime' | 'active' | 'lastId' | 'counters' | 'segments'>;
 }
 
 /** When a visitor must be looked at: `at` is its smallest wallDue, or historicDue where that is asked for. */
@@ -29,6 +30,8 @@ export interface KnownWakeup {
   readonly at: number;
   readonly visitor: string;
 }
+
+const none: Visitor['segments'] = {};
 
 export type Bundles = (playbook: string, catalog: string) => ActiveBundles | null;
 
@@ -49,6 +52,7 @@ export class ShardWork {
   readonly settings: FoldSettings;
   readonly counters: { -readonly [K in keyof ShardCounters]: number };
   readonly #bundles: Bundles;
+  readonly #segments: { [segment: string]: number };
   readonly #cache = new Map<string, Entry>();
   readonly #wakeups = new Heap<KnownWakeup>(compareWakeups);
   readonly #owned: ShardMeta;
@@ -89,6 +93,7 @@ export class ShardWork {
     this.#bundles = options.bundles;
     this.settings = options.settings;
     this.counters = { ...meta.counters };
+    this.#segments = { ...meta.segments };
   }
 
   /** As it stands with all that was folded so far. */
@@ -101,6 +106,7 @@ export class ShardWork {
       active: this.#activation,
       lastId: this.#lastId,
       counters: { ...this.counters },
+      segments: { ...this.#segments },
     };
   }
   get shard(): number {
@@ -168,14 +174,14 @@ export class ShardWork {
       entry.changed = false;
       visitors.set(visitor, entry.state);
     }
-    const { position, outputs, appendTime, active, lastId, counters } = this.meta;
+    const { position, outputs, appendTime, active, lastId, counters, segments } = this.meta;
     const changes: FoldChanges = {
       visitors,
       failed: this.#failed,
       retried: this.#retried,
       outbox: this.#outbox,
       activity: this.#activity,
-      meta: { position, outputs, appendTime, active, lastId, counters },
+      meta: { position, outputs, appendTime, active, lastId, counters, segments },
     };
     this.#changed = new Set();
     this.#failed = [];
@@ -218,12 +224,21 @@ export class ShardWork {
   put(visitor: string, state: Visitor | null): void {
     const entry = this.#cache.get(visitor)!;
     if (entry.state === state) return;
+    this.#countSegments(entry.state?.segments ?? none, state?.segments ?? none);
     entry.state = state;
     if (!entry.changed) {
       entry.changed = true;
       this.#changed.add(visitor);
     }
     this.#queue(visitor, entry);
+  }
+
+  /** Here, where every change of a visitor comes by, also that it is forgotten. */
+  #countSegments(before: Visitor['segments'], after: Visitor['segments']): void {
+    if (before === after) return;
+    for (const id in before) if (!Object.hasOwn(after, id)) this.#segments[id] = (this.#segments[id] ?? 0) - 1;
+    for (const id in after) if (!Object.hasOwn(before, id)) this.#segments[id] = (this.#segments[id] ?? 0) + 1;
+    for (const id in before) if (this.#segments[id] === 0) delete this.#segments[id];
   }
 
   /** The visitor with the smallest wallDue ≤ T; null: none; undefined: the store must be asked for more first. */
@@ -285,6 +300,13 @@ export class ShardWork {
     const text = JSON.stringify({ v: 1, id: `${shard}:${id}`, lineage, ...value });
     this.#outbox.push({ id, topic, key, value: text });
     this.#outputSize += text.length;
+  }
+
+  /** An event that a rule appends: an output of the same kind, for the shard's own log (9.2). */
+  append(visitor: string, offset: number, record: EventRecord): void {
+    const value = JSON.stringify(record);
+    this.#outbox.push({ id: `${offset}-${this.#outputs++}`, topic: logTopic, key: visitor, value });
+    this.#outputSize += value.length;
   }
 
   note(activity: Activity): void {

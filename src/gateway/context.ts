@@ -1,5 +1,6 @@
 import DataLoader from 'dataloader';
 import { UsherError } from '../errors.ts';
+import type { Viewer } from '../fold/present.ts';
 import type { SlotsRead } from '../state/stateStore.ts';
 import { deviceOf } from './device.ts';
 import type { Outcome, Sender } from './intake.ts';
@@ -13,8 +14,8 @@ export class RequestContext {
   readonly userAgent: string | undefined;
   readonly receivedAt: number;
   readonly transport: 'http' | 'sse' | 'ws';
-  /** Whose slots to answer beside an outcome, and for which page. */
-  readonly tracked = new Map<Outcome, { readonly visitor: VisitorRef | null; readonly page: string | null }>();
+  /** Whose slots to answer beside an outcome, and to whom. */
+  readonly tracked = new Map<Outcome, { readonly visitor: VisitorRef | null; readonly viewer: Viewer }>();
   readonly #identity: Identity | UsherError | null;
   #loader: DataLoader<string, SlotsRead> | null = null;
 
@@ -63,6 +64,11 @@ export class RequestContext {
     return { identity: this.identity(), device: deviceOf(this.userAgent), receivedAt: this.receivedAt, sentAt };
   }
 
+  /** Who looks at slots, from the page's context and the device that asks. */
+  viewer(page: TellsPage | null | undefined): Viewer {
+    return viewerOf(page, this.userAgent);
+  }
+
   /** Slots by visitor: what several fields of one request ask for is read once. */
   get loader(): DataLoader<string, SlotsRead> {
     const { reads } = this.services;
@@ -72,4 +78,14 @@ export class RequestContext {
     });
     return this.#loader;
   }
+}
+
+/** What is asked of a page's context to show slots. */
+export interface TellsPage {
+  readonly page?: string | null | undefined;
+  readonly timeZone?: string | null | undefined;
+}
+
+export function viewerOf(page: TellsPage | null | undefined, userAgent: string | undefined): Viewer {
+  return { page: page?.page ?? null, device: deviceOf(userAgent) ?? null, timeZone: page?.timeZone ?? null };
 }

@@ -10,6 +10,7 @@ import {
   validate,
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
+import type { ContentTypes } from './contentTypes.ts';
 import { limits } from './limits.ts';
 import { compileSlotOperation, type SlotOperation } from './slotOperation.ts';
 
@@ -23,12 +24,14 @@ export interface CheckedDocument {
 /** Parses and validates each text once. One a schema: a new playbook means a new one. */
 export class Documents {
   readonly #schema: GraphQLSchema;
+  readonly #contents: ContentTypes;
   readonly #known = new LRUCache<string, CheckedDocument | { readonly errors: readonly GraphQLError[] }>({
     max: limits.documents,
   });
 
-  constructor(schema: GraphQLSchema) {
+  constructor({ schema, contents }: { readonly schema: GraphQLSchema; readonly contents: ContentTypes }) {
     this.#schema = schema;
+    this.#contents = contents;
   }
 
   check(query: string): CheckedDocument | { readonly errors: readonly GraphQLError[] } {
@@ -55,7 +58,7 @@ export class Documents {
     if (large !== null) return { errors: [large] };
     const errors = validate(this.#schema, document);
     if (errors.length > 0) return { errors: errors.map((error) => coded(error, 'BAD_REQUEST')) };
-    return { document, slots: compileSlotOperation(document) };
+    return { document, slots: compileSlotOperation(document, this.#contents) };
   }
 }
 

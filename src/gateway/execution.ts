@@ -21,14 +21,16 @@ export class Execution {
 
   constructor(services: Services, playbook: Playbook) {
     this.#services = services;
-    this.#schema = buildSchema(playbook).schema;
-    this.#documents = new Documents(this.#schema);
+    const built = buildSchema(playbook);
+    this.#schema = built.schema;
+    this.#documents = new Documents(built);
   }
 
-  /** A new tracking plan: what is under way finishes under the schema that it began with. */
+  /** A new tracking plan, or new types of content: what is under way finishes under the schema that it began with. */
   reload(playbook: Playbook): void {
-    this.#schema = buildSchema(playbook).schema;
-    this.#documents = new Documents(this.#schema);
+    const built = buildSchema(playbook);
+    this.#schema = built.schema;
+    this.#documents = new Documents(built);
   }
 
   get schema() {

@@ -102,7 +102,13 @@ export class Routes {
     const identifying = this.#identify(request);
     const identity = identifying instanceof Promise ? await identifying : identifying;
     if (fast !== null && fast.checked.slots !== null) {
-      const text = await slotsResponse(fast.checked.slots, fast.variables, identity, services);
+      const text = await slotsResponse(
+        fast.checked.slots,
+        fast.variables,
+        identity,
+        request.headers['user-agent'],
+        services,
+      );
       if (text !== null) {
         sendFast(response, 200, fast.mediaType, text);
         return services.metrics.requestAnswered('slots', (services.now() - receivedAt) / 1000);

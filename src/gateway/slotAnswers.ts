@@ -1,4 +1,4 @@
-import { present } from '../fold/present.ts';
+import { present, type Viewer } from '../fold/present.ts';
 import { type WhyShown, why } from '../fold/why.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Cause, SlotsView } from '../model/visitor.ts';
@@ -23,6 +23,7 @@ export interface SlotAnswer {
 }
 
 export interface AnswerOptions {
+  readonly viewer: Viewer;
   readonly playbook: () => Playbook;
   readonly bundles: Bundles;
   readonly now: () => number;
@@ -35,7 +36,7 @@ export function answerSlot(definition: SlotDefinition, state: SlotsState, option
   const slot = view?.slots[definition.name];
   const playbook = options.playbook();
   const playbooks = (version: string) => (version === playbook.version ? playbook : options.bundles.playbook(version));
-  const presented = present(slot, definition, playbooks, { playbook }, options.now());
+  const presented = present(slot, definition, playbooks, { playbook, ...options.viewer }, options.now());
   const { winner } = presented;
   return {
     name: definition.name,

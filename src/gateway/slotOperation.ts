@@ -12,6 +12,8 @@ import {
 } from 'graphql';
 import type { WhyShown } from '../fold/why.ts';
 import type { Json } from '../model/json.ts';
+import type { ContentTypes, TypedContent } from './contentTypes.ts';
+import type { TellsPage } from './context.ts';
 import type { SlotAnswer } from './slotAnswers.ts';
 
 /** A checked operation that asks for personalizedSlots and nothing else, made into functions. */
@@ -28,14 +30,15 @@ export interface SlotArguments {
   readonly names: readonly string[] | null;
   readonly after: string | null;
   readonly waitMs: number;
-  readonly page: string | null;
+  /** null: not given. */
+  readonly context: TellsPage | null;
 }
 
 /**
  * The operation of a valid document, if it is of the kind that pages send: one field `personalizedSlots`, any selection of it, arguments as
  * variables or literals. null: directives, defaults, a named visitor, several operations; graphql-js executes those.
  */
-export function compileSlotOperation(document: DocumentNode): SlotOperation | null {
+export function compileSlotOperation(document: DocumentNode, contents: ContentTypes): SlotOperation | null {
   const fragments = new Map<string, FragmentDefinitionNode>();
   let found: SlotOperation | null = null;
   for (const definition of document.definitions) {
@@ -44,11 +47,11 @@ export function compileSlotOperation(document: DocumentNode): SlotOperation | nu
   for (const operation of document.definitions) {
     if (operation.kind !== Kind.OPERATION_DEFINITION) continue;
     if (found !== null || operation.operation !== OperationTypeNode.QUERY || hasDirectives(operation)) return null;
-    const root = collect([operation.selectionSet], fragments);
+    const root = collect([operation.selectionSet], fragments, always);
     const [entry, ...others] = [...(root ?? [])];
     if (entry === undefined || others.length > 0 || entry[1].name !== 'personalizedSlots') return null;
     const [key, field] = entry;
-    const write = compileObject(slotFields, field.sets, fragments);
+    const write = compileObject(slotFieldsOf(contents), field.sets, fragments);
     const read = compileArguments(field.arguments, operation.variableDefinitions ?? []);
     if (write === null || read === null) return null;
     const head = `{"data":{${JSON.stringify(key)}:[`;
@@ -61,16 +64,24 @@ export function compileSlotOperation(document: DocumentNode): SlotOperation | nu
   return found;
 }
 
+type IsOf = (type: string) => boolean;
+/** A valid document's fragments fit, where a field has one object type. */
+const always: IsOf = () => true;
+
 interface Collected {
   readonly name: string;
   readonly arguments: readonly ArgumentNode[];
   readonly sets: SelectionSetNode[];
 }
 
-/** Fields by response key in the order in which graphql-js answers them; null: some have directives. */
+/**
+ * Fields by response key in the order in which graphql-js answers them; null: some have directives.
+ * @param isOf whether the object is of the type that a fragment is on
+ */
 function collect(
   sets: readonly SelectionSetNode[],
   fragments: ReadonlyMap<string, FragmentDefinitionNode>,
+  isOf: IsOf,
 ): Map<string, Collected> | null {
   const fields = new Map<string, Collected>();
   const visited = new Set<string>();
@@ -81,13 +92,16 @@ function collect(
         addField(fields, selection);
         return true;
       }
-      // A valid document's fragments fit: each type here has one object type.
-      if (selection.kind === Kind.INLINE_FRAGMENT) return add(selection.selectionSet);
+      if (selection.kind === Kind.INLINE_FRAGMENT) {
+        const on = selection.typeCondition?.name.value;
+        return on === undefined || isOf(on) ? add(selection.selectionSet) : true;
+      }
       const name = selection.name.value;
       if (visited.has(name)) return true;
       visited.add(name);
       const fragment = fragments.get(name);
-      return fragment !== undefined && !hasDirectives(fragment) && add(fragment.selectionSet);
+      if (fragment === undefined || hasDirectives(fragment)) return false;
+      return isOf(fragment.typeCondition.name.value) ? add(fragment.selectionSet) : true;
     });
   return sets.every(add) ? fields : null;
 }
@@ -124,8 +138,9 @@ function compileObject<T>(
   fields: Fields<T>,
   sets: readonly SelectionSetNode[],
   fragments: ReadonlyMap<string, FragmentDefinitionNode>,
+  isOf = always,
 ): Write<T> | null {
-  const collected = collect(sets, fragments);
+  const collected = collect(sets, fragments, isOf);
   if (collected === null) return null;
   const writers: Write<T>[] = [];
   const heads: string[] = [];
@@ -137,6 +152,8 @@ function compileObject<T>(
     heads.push(`${writers.length === 0 ? '{' : ','}${JSON.stringify(key)}:`);
     writers.push(write);
   }
+  // All fragments may be on other types.
+  if (writers.length === 0) return () => '{}';
   return (value) => {
     let text = '';
     for (let i = 0; i < writers.length; i++) text += heads[i]! + writers[i]!(value);
@@ -187,16 +204,45 @@ const whyFields: Fields<WhyShown> = {
   facts: nested(factFields, (write) => (why) => list(write)(why.facts)),
   losers: nested(loserFields, (write) => (why) => list(write)(why.losers)),
 };
-const contentFields: Fields<SlotAnswer['content']> = {
-  __typename: typeName('JsonContent'),
+type Content = SlotAnswer['content'];
+const contentFields: Fields<Content> = {
   id: (content) => text(content.id),
   type: (content) => text(content.type),
   data: (content) => json(content.data),
 };
+
+function contentFieldsOf({ fields }: TypedContent): Fields<Content> {
+  const own = fields.map(({ name, read }) => [name, (content: Content) => json(read(content.data))] as const);
+  return { ...Object.fromEntries(own), ...contentFields };
+}
+
+/** A content is written by what is selected of its own type. */
+function contentOf(contents: ContentTypes): Nested<SlotAnswer> {
+  return {
+    compile(sets, fragments) {
+      const compile = (name: string, fields: Fields<Content>) =>
+        compileObject(
+          { ...fields, __typename: typeName(name) },
+          sets,
+          fragments,
+          (on) => on === name || on === 'Content',
+        );
+      const untyped = compile(contents.untyped, contentFields);
+      const typed = new Map<string, Write<Content>>();
+      for (const type of contents.typed.values()) {
+        const write = compile(type.graphqlName, contentFieldsOf(type));
+        if (write === null) return null;
+        typed.set(type.id, write);
+      }
+      if (untyped === null) return null;
+      return ({ content }) => (typed.get(content.type) ?? untyped)(content);
+    },
+  };
+}
+
 const slotFields: Fields<SlotAnswer> = {
   __typename: typeName('PersonalizedSlot'),
   name: (slot) => text(slot.name),
-  content: nested(contentFields, (write) => (slot) => write(slot.content)),
   source: (slot) => text(slot.source),
   version: (slot) => int(slot.version),
   cursor: (slot) => text(slot.cursor()),
@@ -206,6 +252,10 @@ const slotFields: Fields<SlotAnswer> = {
   why: nested(whyFields, (write) => (slot) => write(slot.why())),
 };
 
+function slotFieldsOf(contents: ContentTypes): Fields<SlotAnswer> {
+  return { ...slotFields, content: contentOf(contents) };
+}
+
 /** What an argument has; undefined: not given; `uncoerced`: graphql-js must look at it. */
 type Read = (variables: { readonly [name: string]: unknown } | null) => unknown;
 const uncoerced = Symbol('uncoerced');
@@ -214,7 +264,7 @@ type Accepts = (value: unknown) => boolean;
 const isText: Accepts = (value) => typeof value === 'string';
 const isTexts: Accepts = (value) => Array.isArray(value) && value.every(isText);
 const isInt: Accepts = (value) => typeof value === 'number' && (value | 0) === value;
-/** PageContextInput, of which slots use the page. */
+/** PageContextInput, of which slots use the page and the time zone. */
 const isPageContext: Accepts = (value) =>
   typeof value === 'object' &&
   value !== null &&
@@ -253,7 +303,7 @@ function compileArguments(
       names: (values[0] as string[] | null | undefined) ?? null,
       after: (values[1] as string | null | undefined) ?? null,
       waitMs: (values[2] as number | null | undefined) ?? 0,
-      page: (values[3] as { page?: string | null } | null | undefined)?.page ?? null,
+      context: (values[3] as TellsPage | null | undefined) ?? null,
     };
   };
 }

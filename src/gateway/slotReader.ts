@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts';
 import { isUsherError, UsherError } from '../errors.ts';
+import type { Viewer } from '../fold/present.ts';
 import type { EventLog } from '../log/eventLog.ts';
 import { nearest } from '../model/nearest.ts';
 import { shardOf } from '../model/shard.ts';
@@ -36,9 +37,9 @@ export interface SlotReaderOptions {
 
 export interface SlotsQuery {
   readonly loader: SlotsLoader;
-  /** null: those of any page and of `page`. */
+  /** null: those of any page and of the viewer's. */
   readonly names: readonly string[] | null;
-  readonly page: string | null;
+  readonly viewer: Viewer;
   /** Without names: the slots of all pages. */
   readonly allPages?: boolean;
   readonly after: string | null;
@@ -99,7 +100,7 @@ export class SlotReader {
     const waitMs = query.waitMs;
     if (waitMs < 0 || waitMs > limits.waitMs)
       throw new UsherError('BAD_REQUEST', `waitMs: expected 0 to ${limits.waitMs}, came ${waitMs}`);
-    const wanted = this.definitions(query.names, query.page, query.allPages === true);
+    const wanted = this.definitions(query.names, query.viewer.page, query.allPages === true);
     const cursor = query.after === null ? null : decodeCursor(query.after, visitor);
     const known = wanted.filter((definition): definition is SlotDefinition => !(definition instanceof UsherError));
     const found = await withDeadline(
@@ -107,7 +108,7 @@ export class SlotReader {
       config.slotsDeadlineMs + waitMs,
     );
     const state = found?.state ?? this.stateWithout(visitor);
-    const shown = { ...this.#options, stale: found === null || found.stale };
+    const shown = { ...this.#options, viewer: query.viewer, stale: found === null || found.stale };
     const answers = wanted.map((definition) =>
       definition instanceof UsherError ? definition : answerSlot(definition, state, shown),
     );
@@ -245,7 +246,7 @@ export function unlessAway(error: unknown): null {
   throw error;
 }
 
-function unknownSlot(name: string, known: Iterable<string>): UsherError {
+export function unknownSlot(name: string, known: Iterable<string>): UsherError {
   const near = nearest(name.slice(0, 100), known);
   const shown = JSON.stringify(name.slice(0, 80));
   return new UsherError(

@@ -1,4 +1,5 @@
 import { isUsherError, type UsherError } from '../errors.ts';
+import { viewerOf } from './context.ts';
 import type { Services } from './services.ts';
 import type { SlotAnswer } from './slotAnswers.ts';
 import type { SlotOperation } from './slotOperation.ts';
@@ -14,13 +15,20 @@ export async function slotsResponse(
   operation: SlotOperation,
   variables: { readonly [name: string]: unknown } | null,
   identity: Identity | UsherError | null,
+  userAgent: string | undefined,
   { slots, reads, playbook }: Services,
 ): Promise<string | null> {
   if (identity === null || isUsherError(identity) || identity.kind !== 'visitor') return null;
   const asked = operation.argumentsOf(variables);
-  if (asked === null || asked.names?.some((name) => !playbook().slots.has(name)) === true) return null;
+  if (asked === null) return null;
+  const { context, ...query } = asked;
+  if (query.names?.some((name) => !playbook().slots.has(name)) === true) return null;
   try {
-    const answers = await slots.readOf(identity.visitor, { ...asked, loader: reads });
+    const answers = await slots.readOf(identity.visitor, {
+      ...query,
+      viewer: viewerOf(context, userAgent),
+      loader: reads,
+    });
     return answers.every(isAnswer) ? operation.responseOf(answers) : null;
   } catch {
     return null;

@@ -1,4 +1,5 @@
 import type { UsherError } from '../errors.ts';
+import type { Viewer } from '../fold/present.ts';
 import { decodeSlots } from '../model/codec.ts';
 import type { Activity } from '../model/commit.ts';
 import type { SlotDefinition } from '../playbook/playbook.ts';
@@ -44,6 +45,7 @@ export function contentUpdates(
   visitor: string,
   definitions: readonly SlotDefinition[],
   after: Cursor | null,
+  viewer: Viewer,
 ): AsyncIterableIterator<ContentUpdateAnswer> {
   const { hub, slots, metrics } = context.services;
   let latest: VisitorChange | null = null;
@@ -86,7 +88,9 @@ export function contentUpdates(
     const changed = definitions.filter((definition) => (state.view?.slots[definition.name]?.version ?? 0) > since);
     if (changed.length === 0) return 'skip';
     if (state.view !== null) await loadBundles(state.view, changed, context.services.bundles);
-    const answers = changed.map((definition) => answerSlot(definition, state, { ...context.services, stale: isStale }));
+    const answers = changed.map((definition) =>
+      answerSlot(definition, state, { ...context.services, viewer, stale: isStale }),
+    );
     const isChange = sameLineage && change !== null;
     return {
       kind: isChange ? 'CHANGE' : 'SNAPSHOT',
@@ -108,7 +112,7 @@ function causeOf(change: VisitorChange, answers: readonly SlotAnswer[], context:
   for (const answer of answers) {
     const { cause, rule } = answer;
     if (cause !== null && rule !== null)
-      return { eventId: cause.eventId, eventType: cause.eventType, at: cause.at, rules: [rule], stages: [] };
+      return { eventId: cause.eventId || null, eventType: cause.eventType, at: cause.at, rules: [rule], stages: [] };
   }
   return null;
 }
@@ -166,7 +170,9 @@ async function activityAnswer(
   return {
     activity,
     position: `${shard.shard}:${activity.offset}`,
-    slots: definitions.map((definition) => answerSlot(definition, state, { ...services, stale: false })),
+    slots: definitions.map((definition) =>
+      answerSlot(definition, state, { ...services, viewer: context.viewer(null), stale: false }),
+    ),
     stages: stagesOf(activity, times, context),
   };
 }

@@ -12,7 +12,7 @@ import {
   type Visitor,
   type VisitorCounts,
 } from './visitor.ts';
-import { readKeys, readWord, statesText, wordText } from './words.ts';
+import { nameText, readKeys, readWord, statesText, wordText } from './words.ts';
 
 /**
  * How a visitor is stored: two texts, `profile` for the fold and `slots` for gateways, each JSON of tuples. What most visitors
@@ -47,8 +47,16 @@ export function encodeProfile(visitor: Visitor): string {
   const timersText = timers.map((timer) => encodeTimer(timer, now, slots, names)).join(',');
   const sourcesText = sources.map(encodeSource).join(',');
   const idsText = visitor.recentIds.join('');
-  const failuresText = visitor.failures.length === 0 ? '' : `,[${visitor.failures.join(',')}]`;
-  return `[${formVersion},${countsText},${statesText(visitor.traits)},${sessionText},[${timersText}],[${sourcesText}],"${idsText}"${failuresText}]`;
+  return `[${formVersion},${countsText},${statesText(visitor.traits)},${sessionText},[${timersText}],[${sourcesText}],"${idsText}"${encodeRest(visitor)}]`;
+}
+
+/** What most visitors have nothing of. */
+function encodeRest({ failures, rules, segments, now }: Visitor): string {
+  const rulesText = statesText(rules);
+  const ids = Object.keys(segments);
+  if (rulesText === '{}' && ids.length === 0) return failures.length === 0 ? '' : `,[${failures.join(',')}]`;
+  const segmentsText = ids.map((id) => `,${nameText(id)}:${segments[id]! - now}`).join('');
+  return `,[${failures.join(',')}],${rulesText},{${segmentsText.slice(1)}}`;
 }
 
 /** Slots change far less often than their visitor is written; they are a value, so their text is made once. */
@@ -71,7 +79,9 @@ export function encodeSlots(visitor: Visitor): string {
 /** @throws Error when a text is not of this form version */
 export function decodeVisitor(profile: string, slots: string): Visitor {
   const view = decodeSlots(slots);
-  const [, counts, traits, session, timers, sources, recentIds, failures = []] = parse(profile) as [
+  const [, counts, traits, session, timers, sources, recentIds, failures = [], rules = {}, segments = {}] = parse(
+    profile,
+  ) as [
     number,
     number[],
     { [trait: string]: Json },
@@ -80,6 +90,8 @@ export function decodeVisitor(profile: string, slots: string): Visitor {
     Tuple[],
     string,
     number[]?,
+    { [name: string]: Json }?,
+    { [segment: string]: number }?,
   ];
   const { held: _, ...rest } = view;
   return {
@@ -90,6 +102,8 @@ export function decodeVisitor(profile: string, slots: string): Visitor {
     counts: Object.fromEntries(countNames.map((name, i) => [name, counts[i] ?? 0])) as unknown as VisitorCounts,
     traits: TraitStates.of(readKeys(traits)),
     session: session === 0 ? null : decodeSession(session, view.now),
+    rules: TraitStates.of(readKeys(rules)),
+    segments: Object.fromEntries(Object.entries(segments).map(([id, since]) => [id, view.now + since])),
     timers: timers.map((timer) => decodeTimer(timer, view.now, view.slots)),
   };
 }

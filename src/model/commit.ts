@@ -31,11 +31,14 @@ export interface VisitorWrite {
   readonly atRest?: boolean;
 }
 
+/** The topic of what rules append to the log: its records go to the shard's own log. */
+export const logTopic = 'log';
+
 /** What other systems are told; leaves the outbox when its topic has it (semantics 9.1). */
 export interface OutboxEntry {
   /** `<offset>-<n>`: the same however batches are cut. */
   readonly id: string;
-  /** Without the namespace: `decisions`, `failed`. */
+  /** Without the namespace: `decisions`, `failed`; or `logTopic`. */
   readonly topic: string;
   readonly key: string;
   readonly value: string;
@@ -98,6 +101,8 @@ export interface Activity {
   readonly receivedAt: number | null;
   readonly rules: readonly string[];
   readonly slots: readonly string[];
+  /** Segments entered, `+ID`, and left, `-ID`. */
+  readonly segments: readonly string[];
   /** The reason of a failure. */
   readonly detail: string | null;
   readonly properties: { readonly [name: string]: Json } | null;

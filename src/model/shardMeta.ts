@@ -27,6 +27,8 @@ export interface ShardMeta {
   /** Id of the record at position − 1, to notice another log under the state (4.6). */
   readonly lastId: string | null;
   readonly counters: ShardCounters;
+  /** Visitors in each segment (4.8); a segment that nobody is in may be absent. */
+  readonly segments: { readonly [segment: string]: number };
 }
 
 export interface Activation {
@@ -52,6 +54,11 @@ export interface ShardCounters {
   /** Conditions and trait expressions that threw while running; what they belong to was passed over. */
   readonly ruleErrors: number;
   readonly slotChanges: number;
+  /** Segments entered or left. */
+  readonly segmentChanges: number;
+  /** Events that rules appended, and those that they were refused: deeper than 4, of a historic visitor, or not fitting the tracking plan (9.2). */
+  readonly emitted: number;
+  readonly refusedEmits: number;
   /** Visitors found new; those there now are these less the expired ones. */
   readonly visitors: number;
   /** Visitors dropped, or found new again, because nothing was heard of them for the retention (4.5). */
@@ -72,6 +79,9 @@ export const noCounts: ShardCounters = {
   rulesFired: 0,
   ruleErrors: 0,
   slotChanges: 0,
+  segmentChanges: 0,
+  emitted: 0,
+  refusedEmits: 0,
   visitors: 0,
   expiredVisitors: 0,
 };

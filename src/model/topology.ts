@@ -78,9 +78,9 @@ export const topologySteps: readonly TopologyStep[] = [
   {
     name: 'tell',
     role: 'worker',
-    does: 'hands outputs to topics of other systems, in order, and removes them when they are acknowledged',
+    does: 'hands outputs to topics of other systems, and what rules append to the log, in order; removes them when they are acknowledged',
     reads: [key('outbox'), log],
-    writes: ['NAMESPACE.decisions', 'NAMESPACE.failed', 'NAMESPACE.events.TYPE'],
+    writes: ['NAMESPACE.decisions', 'NAMESPACE.failed', 'NAMESPACE.events.TYPE', log],
   },
   {
     name: 'snapshot',

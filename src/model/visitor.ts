@@ -28,6 +28,10 @@ export interface Visitor {
   /** State of each trait, by its name in the playbook; only traits that have one. */
   readonly traits: TraitStates;
   readonly session: Session | null;
+  /** Where rules stand with this visitor: what their limits, cool-downs, waits and sequences count on. By `limit.…`, `cool.…`, `spent.…`, `wait.…`, `seq.…`. */
+  readonly rules: TraitStates;
+  /** The segments it is in, each with the time at which it entered. */
+  readonly segments: { readonly [segment: string]: number };
   /** Only slots that have, or had, a candidate. */
   readonly slots: { readonly [slot: string]: Slot };
   readonly timers: readonly Timer[];
@@ -121,6 +125,7 @@ export interface Candidate {
 /** The event, or the timer's event, that made a candidate. */
 export interface Cause {
   readonly offset: number;
+  /** "" where the passing of time made it: a segment was left. */
   readonly eventId: string;
   readonly eventType: string;
   /** Event time. */

@@ -82,6 +82,18 @@ const words = [
   'visitor.device',
   'visitor.referrer',
   'visitor.campaign',
+  'visitor_last_order_at',
+  'visitor_bought_products',
+  'visitor_first_seen_at',
+  'visitor_time_zone',
+  'visitor_times_shown',
+  'visitor.lastOrderAt',
+  'visitor.boughtProducts',
+  'visitor.firstSeenAt',
+  'visitor.timeZone',
+  'visitor.timesShown',
+  'visitor.lastSeenAt',
+  'visitor.idle',
 ] as const;
 
 const places = new Map<string, number>(words.map((word, place) => [word, place]));

@@ -3,26 +3,35 @@ import type { Declarations } from '../cel/compiler.ts';
 import { UsherError } from '../errors.ts';
 import { nearest } from '../model/nearest.ts';
 import { ConditionIndex } from './conditionIndex.ts';
-import { checkContent, compileContent, textsOf } from './contents.ts';
-import { type CheckedEvent, checkEvent, finishEvent, newAjv } from './events.ts';
+import { checkContent, compileContent, dataOf, textsOf } from './contents.ts';
+import { type CheckedContentType, checkContentTypes } from './contentTypes.ts';
+import { warnOfRules } from './doubts.ts';
+import { type CheckedEvent, checkEvent, finishEvent } from './events.ts';
 import { checkText } from './expressions.ts';
-import { factsOfAnything, factsOfEvent, type VisitorFacts } from './facts.ts';
+import { factsOfAnything, factsOfEvent, visitorFacts } from './facts.ts';
+import { fitContent } from './fitContent.ts';
 import { mainFileKeys, type RawContent, type RawEvent, type RawFile, type RawSlot, readSections } from './format.ts';
+import { newAjv } from './jsonSchema.ts';
 import type {
   Catalog,
   ContentDefinition,
+  ContentType,
+  Entry,
   EventType,
   Playbook,
   Product,
   Rule,
-  Scope,
+  Segment,
   SlotDefinition,
   Trait,
 } from './playbook.ts';
 import { type Problem, Report, type Span } from './problem.ts';
-import { checkRule } from './rules.ts';
+import { type CheckedRule, checkRule } from './rules.ts';
+import { checkSegments } from './segments.ts';
 import type { Named } from './shape.ts';
-import { type CheckedTrait, checkTrait, type EventPlaces, visitorFacts } from './traits.ts';
+import type { RuleSurroundings } from './surroundings.ts';
+import { checkSize, checkSizes } from './traitBudget.ts';
+import { type CheckedTrait, checkTrait, type EventPlaces } from './traits.ts';
 import { readYaml, type ScalarTree } from './tree.ts';
 
 /** The file that every bundle begins with; no folder can hold one of that name. */
@@ -78,24 +87,45 @@ class PlaybookCompiler {
       facts: new Map([...events].map(([type, { checked }]) => [type, checked.facts])),
       spanOf: (type) => events.get(type)?.span,
     };
-    const traits = this.#checkTraits(places);
-    const visitor = visitorFacts(traits);
+    const traits = this.#checkTraits(places, main.minorDigits);
+    const rawSegments = this.#section('segments');
+    const visitor = visitorFacts(traits, [...rawSegments.keys()]);
+    const allTraits = traits.map(({ trait }) => trait);
+    const segments = checkSegments(rawSegments, allTraits, visitor, this.#report);
     const eventTypes = this.#finishEvents(events, main.minorDigits);
     const slots = this.#section('slots');
-    const contents = this.#section('content');
+    const types = checkContentTypes(this.#section('types').values(), this.#report);
+    const contents = this.#fitContents(types);
     const shown = new Map<string, Declarations>();
     const filled = new Set<string>();
-    const rules = this.#checkRules(places, visitor, main.minorDigits, slots, contents, (content, slot, declared) => {
-      if (!shown.has(content)) shown.set(content, declared);
-      filled.add(slot);
+    const checkedRules = this.#checkRules({
+      events: places,
+      eventTypes,
+      slots,
+      contents,
+      segments: rawSegments,
+      traits: new Map(traits.map((checked) => [checked.trait.name, checked])),
+      visitor,
+      minorDigits: main.minorDigits,
+      report: this.#report,
+      shows: (content, slot, declared) => {
+        if (!shown.has(content)) shown.set(content, declared);
+        filled.add(slot);
+      },
     });
+    warnOfRules(checkedRules, segments, pagesOf(slots), this.#report);
     const fallbacks = this.#checkSlots(slots, contents, filled);
-    const definitions = this.#compileContents(contents, shown, fallbacks, visitor, main.minorDigits);
-    return assemble(version, main, eventTypes, traits, definitions, slots, rules);
+    const anything = factsOfAnything(
+      visitor,
+      checkedRules.flatMap(({ names }) => names),
+    );
+    const definitions = this.#compileContents(contents, shown, fallbacks, anything, main.minorDigits);
+    const rules = new Map(checkedRules.map(({ rule }) => [rule.id, rule]));
+    return assemble(version, main, eventTypes, allTraits, segments, types, definitions, slots, rules);
   }
 
   /** Every declaration of a section by id; a second one of the same id is an error that names both places. */
-  #section<K extends 'events' | 'traits' | 'content' | 'slots' | 'rules'>(
+  #section<K extends 'events' | 'traits' | 'segments' | 'types' | 'content' | 'slots' | 'rules'>(
     name: K,
   ): Map<string, NonNullable<RawFile[K]>[number]> {
     const found = new Map<string, NonNullable<RawFile[K]>[number]>();
@@ -164,16 +194,20 @@ class PlaybookCompiler {
     return events;
   }
 
-  #checkTraits(places: EventPlaces): CheckedTrait[] {
+  #checkTraits(places: EventPlaces, minorDigits: number): CheckedTrait[] {
     const builtIn = new Set(
       this.#files
         .filter((file) => file.builtIn)
         .flatMap((file) => (file.sections.traits ?? []).map(({ span }) => span.file)),
     );
-    return [...this.#section('traits').values()].flatMap((named) => {
-      const checked = checkTrait(named, builtIn.has(named.span.file), places, this.#report);
+    const all = [...this.#section('traits').values()].flatMap((named) => {
+      const checked = checkTrait(named, builtIn.has(named.span.file), minorDigits, places, this.#report);
       return checked === null ? [] : [checked];
     });
+    const own = all.filter(({ span }) => !builtIn.has(span.file));
+    const tooLarge = own.filter((checked) => !checkSize(checked, this.#report));
+    if (tooLarge.length === 0) checkSizes(all, own, this.#report);
+    return all;
   }
 
   #finishEvents(
@@ -190,26 +224,23 @@ class PlaybookCompiler {
     return finished;
   }
 
-  #checkRules(
-    events: EventPlaces,
-    visitor: VisitorFacts,
-    minorDigits: number,
-    slots: ReadonlyMap<string, Named<RawSlot>>,
-    contents: ReadonlyMap<string, Named<RawContent>>,
-    shows: (content: string, slot: string, declared: Declarations) => void,
-  ): Map<string, Rule> {
-    const report = this.#report;
-    const eventNames = new Map(
-      [...this.#section('events')].map(([type, { value }]) => [type, value.name?.value ?? type]),
-    );
-    const rules = new Map<string, Rule>();
-    for (const [id, named] of this.#section('rules')) {
-      const rule = checkRule(named, { events, eventNames, slots, contents, visitor, minorDigits, report, shows });
-      if (rule === null) continue;
-      rules.set(id, rule);
-      if (rule.status === 'draft') report.warning(named.span, `the rule ${id} is a draft and does not run`);
+  #checkRules(around: RuleSurroundings): CheckedRule[] {
+    return [...this.#section('rules').values()].flatMap((named) => {
+      const checked = checkRule(named, around);
+      return checked === null ? [] : [checked];
+    });
+  }
+
+  /** The contents, each with how it meets the type that is declared for it. */
+  #fitContents(types: ReadonlyMap<string, CheckedContentType>): Map<string, Named<RawContent>> {
+    const contents = this.#section('content');
+    for (const [id, { span, value, ...named }] of contents) {
+      const type = types.get(value.type.value);
+      if (type === undefined) continue;
+      const fitted = fitContent(dataOf(value), span, type, this.#report);
+      contents.set(id, { ...named, span, value: { ...value, fitted } });
     }
-    return rules;
+    return contents;
   }
 
   /** Fallbacks are shown without an event, to anyone: there is nothing that their texts could name. */
@@ -258,12 +289,12 @@ class PlaybookCompiler {
     contents: ReadonlyMap<string, Named<RawContent>>,
     shown: ReadonlyMap<string, Declarations>,
     fallbacks: ReadonlySet<string>,
-    visitor: VisitorFacts,
+    anything: Declarations,
     minorDigits: number,
   ): Map<string, ContentDefinition> {
     const definitions = new Map<string, ContentDefinition>();
     for (const [id, named] of contents) {
-      const declared = shown.get(id) ?? factsOfAnything(visitor);
+      const declared = shown.get(id) ?? anything;
       if (!shown.has(id)) {
         checkContent(named.value, declared, minorDigits, this.#report, '');
         if (!fallbacks.has(id)) this.#report.warning(named.span, `nothing shows the content ${id}`);
@@ -306,18 +337,22 @@ function assemble(
   version: string,
   main: Main,
   events: ReadonlyMap<string, EventType>,
-  traits: readonly CheckedTrait[],
+  traits: readonly Trait[],
+  segments: ReadonlyMap<string, Segment>,
+  types: ReadonlyMap<string, ContentType>,
   contents: ReadonlyMap<string, ContentDefinition>,
   slots: ReadonlyMap<string, Named<RawSlot>>,
   rules: ReadonlyMap<string, Rule>,
 ): Playbook {
-  const live = [...rules.values()].filter(({ status }) => status === 'live').sort((a, b) => (a.id < b.id ? -1 : 1));
+  const shared = withSharedParts(rules);
+  const live = [...shared.values()].filter(({ status }) => status === 'live').sort((a, b) => (a.id < b.id ? -1 : 1));
   const rulesByEvent = new Map<string, ConditionIndex<Rule>>();
   const traitsByEvent = new Map<string, ConditionIndex<Trait>>();
   for (const type of events.keys()) {
-    rulesByEvent.set(type, new ConditionIndex(live.filter(({ when }) => when.includes(type))));
-    const ofType = traits.map(({ trait }) => trait).filter(({ events }) => events === null || events.includes(type));
-    traitsByEvent.set(type, new ConditionIndex(ofType));
+    const rulesOfType = live.filter(({ when }) => when.includes(type));
+    rulesByEvent.set(type, new ConditionIndex(rulesOfType, (rule) => (runsAtOnce(rule) ? rule.if : null)));
+    const traitsOfType = traits.filter(({ events }) => events === null || events.includes(type));
+    traitsByEvent.set(type, new ConditionIndex(traitsOfType, (trait) => trait.if));
   }
   const definitions = new Map<string, SlotDefinition>();
   for (const [name, { value }] of slots) {
@@ -332,16 +367,46 @@ function assemble(
     version,
     ...main,
     events,
-    traits: new Map(traits.map(({ trait }) => [trait.name, trait])),
+    traits: new Map(traits.map((trait) => [trait.name, trait])),
+    types,
     contents,
     slots: definitions,
-    rules,
-    rulesFor: (type, event) => candidatesOf(rulesByEvent.get(type), event),
-    traitsFor: (type, event) => candidatesOf(traitsByEvent.get(type), event),
+    rules: shared,
+    segments,
+    segmentRules: live.filter(({ trigger }) => trigger.kind === 'segment'),
+    rulesFor: (type) => rulesByEvent.get(type)?.all ?? [],
+    traitsFor: (type) => traitsByEvent.get(type)?.all ?? [],
+    candidateRules: (type, event) => rulesByEvent.get(type)?.candidates(event) ?? [],
+    candidateTraits: (type, event) => traitsByEvent.get(type)?.candidates(event) ?? [],
   };
 }
 
-function candidatesOf<T extends Rule | Trait>(index: ConditionIndex<T> | undefined, event?: Scope): readonly T[] {
-  if (index === undefined) return [];
-  return event === undefined ? index.all : index.candidates(event);
+function pagesOf(slots: ReadonlyMap<string, Named<RawSlot>>): Map<string, string> {
+  return new Map(
+    [...slots].flatMap(([name, { value }]) => (value.page === undefined ? [] : [[name, value.page.value] as const])),
+  );
 }
+
+/** A sequence or an absence must see each of its events, whatever its `if` says of the one that it runs with. */
+function runsAtOnce({ trigger }: Rule): boolean {
+  return trigger.kind === 'event' || trigger.kind === 'spent';
+}
+
+/** What many rules have alike is one object, so that an event's facts are gathered once for all, and ten thousand rules take less memory. */
+function withSharedParts(rules: ReadonlyMap<string, Rule>): Map<string, Rule> {
+  const lists = new Map<string, readonly string[]>();
+  const shared = (list: readonly string[]) => {
+    const name = list.join(' ');
+    if (!lists.has(name)) lists.set(name, list);
+    return lists.get(name)!;
+  };
+  const entryOf = (entry: Entry): Entry =>
+    entry.do === 'show' ? { ...entry, captures: shared(entry.captures) } : entry;
+  return new Map(
+    [...rules].map(([id, rule]) => {
+      const trigger = rule.trigger.kind === 'event' ? onEvent : rule.trigger;
+      return [id, { ...rule, trigger, when: shared(rule.when), entries: rule.entries.map(entryOf) }];
+    }),
+  );
+}
+const onEvent = { kind: 'event' } as const;

@@ -1,19 +1,16 @@
-import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
-import addFormats from 'ajv-formats';
-import { type CelType, money, string, timestamp } from '../cel/types.ts';
+import type { Ajv2020, ErrorObject } from 'ajv/dist/2020.js';
+import { money } from '../cel/types.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import { nearest } from '../model/nearest.ts';
-import { type EventFacts, fieldsOfSchema } from './facts.ts';
+import { type EventFacts, fieldsOfSchema, ownEventFields } from './facts.ts';
 import type { RawEvent } from './format.ts';
+import { closed, compileProperties } from './jsonSchema.ts';
 import type { EventType, PropertyProblem, Text } from './playbook.ts';
 import type { Report, Span } from './problem.ts';
-import { entryOf, toJson } from './tree.ts';
+import { entryOf } from './tree.ts';
 
-/** What a schema that sets no bound of its own gets: nothing that is stored may be without one. */
+/** What a schema that sets no bound of its own gets. */
 export const propertyLimits = { textLength: 1_024, items: 200, depth: 20, problems: 5 } as const;
-
-/** What every event has besides its properties. */
-const ownFields: { readonly [name: string]: CelType } = { id: string, type: string, at: timestamp };
 
 export interface CheckedEvent {
   readonly type: string;
@@ -26,29 +23,11 @@ export interface CheckedEvent {
 /** Compiles the schema of an event's properties. null: it is not a schema; the report says why. */
 export function checkEvent(type: string, raw: RawEvent, span: Span, ajv: Ajv2020, report: Report): CheckedEvent | null {
   const tree = raw.properties;
-  const written = (tree === undefined ? {} : toJson(tree)) as JsonObject;
-  const wrongType = tree === undefined ? undefined : entryOf(tree, 'type');
-  if (written['type'] !== undefined && written['type'] !== 'object') {
-    report.error(wrongType?.value ?? span, 'properties are a map', { expected: 'type: object' });
-    return null;
-  }
-  const schema = bounded({ type: 'object', additionalProperties: false, ...written }) as JsonObject;
-  let check: ValidateFunction;
-  try {
-    check = ajv.compile(schema);
-  } catch (error) {
-    report.error(
-      tree ?? span,
-      `not a JSON Schema: ${(error as Error).message
-        .replace(/^strict mode: /, '')
-        .split(', data/')[0]!
-        .slice(0, 300)}`,
-      { expected: 'JSON Schema 2020-12' },
-    );
-    return null;
-  }
+  const compiled = compileProperties(tree, span, bounded, ajv, report);
+  if (compiled === null) return null;
+  const { schema, check } = compiled;
   const fields = fieldsOfSchema(schema);
-  const taken = Object.keys(ownFields).find((name) => Object.hasOwn(fields, name));
+  const taken = Object.keys(ownEventFields).find((name) => Object.hasOwn(fields, name));
   if (taken !== undefined) {
     const place = tree === undefined ? undefined : entryOf(entryOf(tree, 'properties')?.value ?? tree, taken)?.keySpan;
     report.error(place ?? span, `event.${taken} is the event's own ${taken}; a property cannot be called so`, {
@@ -65,7 +44,7 @@ export function checkEvent(type: string, raw: RawEvent, span: Span, ajv: Ajv2020
     if (check(properties)) return [];
     return (check.errors ?? []).slice(0, propertyLimits.problems).map((error) => toProblem(error, known));
   };
-  const facts = { type, fields: { ...fields, ...ownFields } };
+  const facts = { type, fields: { ...fields, ...ownEventFields } };
   return { type, name: raw.name?.value ?? type.replaceAll('_', ' '), schema, facts, validate };
 }
 
@@ -73,42 +52,12 @@ export function finishEvent(event: CheckedEvent, says: Text): EventType {
   return { type: event.type, name: event.name, schema: event.schema, says, validate: event.validate };
 }
 
-/** One for all event types of a playbook: making it costs more than compiling most schemas. */
-export function newAjv(): Ajv2020 {
-  const ajv = new Ajv2020({
-    allErrors: true,
-    strict: true,
-    strictRequired: false,
-    strictTypes: false,
-    ownProperties: true,
-    messages: true,
-  });
-  addFormats.default(ajv);
-  ajv.addKeyword({ keyword: 'money', schemaType: 'boolean' });
-  return ajv;
-}
-
-const schemaMaps = ['properties', 'patternProperties', '$defs', 'dependentSchemas'];
-const schemaLists = ['anyOf', 'oneOf', 'allOf', 'prefixItems'];
-const schemaKeys = ['items', 'additionalProperties', 'contains', 'not', 'if', 'then', 'else', 'propertyNames'];
-
-/** The schema with bounds for texts and lists, and with undeclared properties refused, wherever it says nothing of its own. */
-function bounded(schema: Json): Json {
-  if (schema === null || typeof schema !== 'object' || Array.isArray(schema)) return schema;
-  const result: Record<string, Json> = { ...(schema as JsonObject) };
-  for (const key of schemaMaps) {
-    const map = result[key];
-    if (map !== null && typeof map === 'object' && !Array.isArray(map)) {
-      result[key] = Object.fromEntries(Object.entries(map).map(([name, each]) => [name, bounded(each)]));
-    }
-  }
-  for (const key of schemaLists) if (Array.isArray(result[key])) result[key] = (result[key] as Json[]).map(bounded);
-  for (const key of schemaKeys) if (result[key] !== undefined) result[key] = bounded(result[key]!);
+/** Nothing that is stored may be without a bound: texts and lists get one wherever the schema says nothing of its own. */
+function bounded(schema: JsonObject): JsonObject {
+  const result: Record<string, Json> = { ...closed(schema) };
   if (result['type'] === 'string' && result['maxLength'] === undefined && result['enum'] === undefined)
     result['maxLength'] = propertyLimits.textLength;
   if (result['type'] === 'array' && result['maxItems'] === undefined) result['maxItems'] = propertyLimits.items;
-  if (result['type'] === 'object' && result['properties'] !== undefined && result['additionalProperties'] === undefined)
-    result['additionalProperties'] = false;
   return result;
 }
 

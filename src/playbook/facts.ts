@@ -2,6 +2,7 @@ import type { Declarations } from '../cel/compiler.ts';
 import {
   bool,
   type CelType,
+  duration,
   dyn,
   listOf,
   money,
@@ -12,6 +13,7 @@ import {
   unify,
 } from '../cel/types.ts';
 import type { JsonObject } from '../model/json.ts';
+import type { Trait } from './playbook.ts';
 
 /**
  * What the roots of a scope hold, for the checker. `Scope` in playbook.ts says the same to those who fill one; a name declared
@@ -38,8 +40,15 @@ const pageType: ObjectType = {
   },
 };
 const deviceType: ObjectType = { kind: 'object', fields: { kind: string } };
-export const sessionFields: { readonly [name: string]: CelType } = { number, startedAt: timestamp, campaign: string };
-export const visitorFields: { readonly [name: string]: CelType } = { id: string, sessions: number };
+const sessionFields: { readonly [name: string]: CelType } = { number, startedAt: timestamp, campaign: string };
+const visitorFields: { readonly [name: string]: CelType } = {
+  id: string,
+  sessions: number,
+  lastSeenAt: timestamp,
+  idle: duration,
+};
+/** What every event has besides its properties. */
+export const ownEventFields: { readonly [name: string]: CelType } = { id: string, type: string, at: timestamp };
 
 /** An event type as conditions see it. */
 export interface EventFacts {
@@ -47,18 +56,19 @@ export interface EventFacts {
   readonly fields: { readonly [name: string]: CelType };
 }
 
+/** Any event, whatever its type. */
+export const anyEvent: EventFacts = { type: '*', fields: ownEventFields };
+
 /** Facts of a visitor: the same wherever a condition stands. */
 export interface VisitorFacts {
   readonly cart: CelType;
   readonly visitor: ObjectType;
   readonly session: ObjectType;
   readonly traits: ObjectType;
+  readonly segments: ObjectType;
 }
 
-const notYet = {
-  segments: 'segments are not run by this version yet',
-  consent: 'consent is not run by this version yet',
-};
+const notYet = { consent: 'consent is not run by this version yet' };
 
 /** What a condition may name that is tried with one of these event types: what all of them have. */
 export function factsOfEvent(events: readonly EventFacts[], visitor: VisitorFacts | null): Declarations {
@@ -100,8 +110,8 @@ export function factsOfEvent(events: readonly EventFacts[], visitor: VisitorFact
         ? {}
         : {
             product:
-              withoutProduct === undefined
-                ? 'no event comes with a product'
+              withoutProduct === undefined || withoutProduct === anyEvent
+                ? 'not every event comes with a product'
                 : `${withoutProduct.type} has no productId`,
           }),
       ...(visitor === null ? visitorUnavailable : {}),
@@ -110,32 +120,86 @@ export function factsOfEvent(events: readonly EventFacts[], visitor: VisitorFact
 }
 
 const visitorUnavailable = Object.fromEntries(
-  ['cart', 'visitor', 'session', 'traits'].map((root) => [
+  ['cart', 'visitor', 'session', 'traits', 'segments'].map((root) => [
     root,
     'a trait is computed from the event alone, before these are known',
   ]),
 );
 
+/** What a condition may name that is also tried without an event: facts of the visitor. */
+export function factsOfVisitor(visitor: VisitorFacts, why: string): Declarations {
+  const unavailable = Object.fromEntries(['event', 'product', 'page', 'device'].map((root) => [root, why]));
+  return { types: { now: timestamp, ...visitor }, unavailable: { ...notYet, ...unavailable } };
+}
+
+/** The facts, and under this name those of another event, as `as` gives it one. */
+export function withNamedEvent(declared: Declarations, name: string, events: readonly EventFacts[]): Declarations {
+  const { types, unavailable } = factsOfEvent(events, null);
+  const { event, product } = types as { event: CelType; product?: CelType };
+  const named: ObjectType = {
+    kind: 'object',
+    fields: { event, at: timestamp, ...(product === undefined ? {} : { product }) },
+    ...(product === undefined ? { missing: { product: unavailable!['product']! } } : {}),
+  };
+  return { ...declared, types: { ...declared.types, [name]: named } };
+}
+
+/** Names that `as` cannot give. */
+export const rootNames: readonly string[] = [
+  'event',
+  'product',
+  'cart',
+  'visitor',
+  'session',
+  'page',
+  'device',
+  'consent',
+  'traits',
+  'segments',
+  'now',
+];
+
+/** What the key of an absence may name: it must be the same while the wait goes on. */
+export function factsOfKey(visitor: VisitorFacts): Declarations {
+  const { types, unavailable } = factsOfVisitor(visitor, 'the key of a wait is read from the visitor alone');
+  const { now: _now, ...others } = types;
+  return {
+    types: { ...others, visitor: withoutIdle(visitor.visitor, keyTime) },
+    unavailable: { ...unavailable, now: keyTime },
+  };
+}
+const keyTime = 'the key of a wait must not change by time';
+
+function withoutIdle(visitor: ObjectType, why: string): ObjectType {
+  const { idle: _idle, ...fields } = visitor.fields;
+  return { kind: 'object', fields, missing: { idle: why } };
+}
+
 /** What `while` may name: facts of the visitor, and the event's and product's as captured. */
 export function factsOfWhile(declared: Declarations): Declarations {
   const { page: _page, device: _device, now: _now, ...types } = declared.types;
+  const byTime = 'while is tried at events; use for or until to end at a time, or a segment';
   const why =
     'while is tried again at later events; it may read facts of the visitor (device: visitor.device), the event and the product';
   return {
-    types,
-    unavailable: {
-      ...declared.unavailable,
-      page: why,
-      device: why,
-      now: 'while is tried at events; use for or until to end at a time',
-    },
+    types: { ...types, visitor: withoutIdle(types['visitor'] as ObjectType, byTime) },
+    unavailable: { ...declared.unavailable, page: why, device: why, now: byTime },
   };
 }
 
-/** Everything, of any type: to check a text that no rule shows yet. */
-export function factsOfAnything(visitor: VisitorFacts): Declarations {
+/** Everything, of any type: to check a text that no rule shows yet. `names` are those of all sequences. */
+export function factsOfAnything(visitor: VisitorFacts, names: readonly string[]): Declarations {
+  const named = Object.fromEntries(names.map((name) => [name, dyn]));
   return {
-    types: { event: dyn, product: productType, page: pageType, device: deviceType, now: timestamp, ...visitor },
+    types: {
+      ...named,
+      event: dyn,
+      product: productType,
+      page: pageType,
+      device: deviceType,
+      now: timestamp,
+      ...visitor,
+    },
     unavailable: notYet,
   };
 }
@@ -175,4 +239,31 @@ export function typeOfSchema(schema: unknown): CelType {
 export function fieldsOfSchema(schema: JsonObject): { [name: string]: CelType } {
   const properties = (schema['properties'] ?? {}) as JsonObject;
   return Object.fromEntries(Object.entries(properties).map(([name, each]) => [name, typeOfSchema(each)]));
+}
+
+/** The roots that traits and segments fill, as conditions see them. */
+export function visitorFacts(
+  traits: readonly { readonly trait: Trait; readonly type: CelType }[],
+  segments: readonly string[],
+): VisitorFacts {
+  const roots: Record<'visitor' | 'session' | 'traits', Record<string, CelType>> = {
+    visitor: { ...visitorFields },
+    session: { ...sessionFields },
+    traits: {},
+  };
+  let cart: CelType = cartType;
+  for (const { trait, type } of traits) {
+    const [root, name] = trait.path;
+    if (root === 'cart') cart = type;
+    else if (name !== undefined && (root === 'visitor' || root === 'session' || root === 'traits'))
+      roots[root][name] = type;
+  }
+  const object = (fields: Record<string, CelType>): ObjectType => ({ kind: 'object', fields });
+  return {
+    cart,
+    visitor: object(roots.visitor),
+    session: object(roots.session),
+    traits: object(roots.traits),
+    segments: object(Object.fromEntries(segments.map((id) => [id, bool]))),
+  };
 }

@@ -1,61 +1,32 @@
 import type { JsonObject } from '../model/json.ts';
+import type { FittedContent } from './fitContent.ts';
+import { ruleShape } from './formatRules.ts';
+import { builtInTraitShape, type RawTrait, segmentShape, traitShape } from './formatTraits.ts';
+import { playbookLimits } from './limits.ts';
 import type { Report } from './problem.ts';
 import {
   anyMap,
-  cel,
   decimal,
   durationFrom,
+  hour,
   id,
-  instant,
-  integer,
   type Located,
-  listOf,
   mapOf,
   type Named,
   object,
   oneOf,
-  oneOrMore,
   optional,
   required,
   type Shape,
+  second,
   shown,
   text,
-  unknownKey,
 } from './shape.ts';
 import { entryOf, type Tree } from './tree.ts';
 
+export { playbookLimits } from './limits.ts';
+
 /** The playbook format, version 1: what each section may hold. `usher schema` prints the same for editors. */
-
-const second = 1_000;
-const day = 86_400_000;
-
-/** How much a playbook may hold. */
-export const playbookLimits = {
-  files: 200,
-  events: 500,
-  traits: 200,
-  content: 2_000,
-  slots: 200,
-  rules: 2_000,
-  showsPerRule: 10,
-  eventsPerWhen: 20,
-  products: 50_000,
-  captures: 8,
-} as const;
-
-const anyEvent = '*';
-const eventType = id('an event type of the tracking plan');
-const traitEvents: Shape<readonly Located<string>[]> = (() => {
-  const types = oneOrMore('event types', eventType, playbookLimits.eventsPerWhen);
-  return {
-    expected: `${types.expected}, or "${anyEvent}" for every event`,
-    json: { anyOf: [{ const: anyEvent }, ...(types.json['anyOf'] as JsonObject[])] },
-    read(tree, report) {
-      if (tree.kind === 'scalar' && tree.value === anyEvent) return [{ value: anyEvent, tree }];
-      return types.read(tree, report);
-    },
-  };
-})();
 
 export type RawEvent = ReturnType<typeof eventShape.read> & {};
 const eventShape = object('an event type', {
@@ -70,60 +41,12 @@ const eventShape = object('an event type', {
   ),
 });
 
-const traitFields = {
-  name: optional(text(), 'What people call it.'),
-  count: optional(traitEvents, 'Counts these events.'),
-  sum: optional(traitEvents, 'Adds up `of` over these events.'),
-  last: optional(traitEvents, 'Remembers the last `of` of these events.'),
-  first: optional(traitEvents, 'Remembers the first `of` of these events.'),
-  recent: optional(traitEvents, 'Remembers the last few different `of`, newest first.'),
-  of: optional(cel('a value in CEL, such as event.productId'), 'What is added up or remembered.'),
-  if: optional(cel(), 'Only events for which this holds.'),
-  over: optional(overShape(), 'all: since the visitor is known; session: begins anew with each session.'),
-  limit: optional(integer(1, 64), 'How many `recent` remembers [20].'),
-  says: optional(
-    text('words such as "after {value} orders"'),
-    'How the fact is told where Usher explains why something is shown.',
-  ),
-};
-const builtInTraitFields = {
-  ...traitFields,
-  cart: optional(
-    object('the events of a cart', {
-      add: required(eventType, 'Puts a product in.'),
-      remove: required(eventType, 'Takes a product out.'),
-      order: required(eventType, 'Empties it.'),
-    }),
-    'The cart.',
-  ),
-  path: optional(text('a name such as visitor.orders'), 'Where conditions read it.'),
-};
-const laterTraitKeys = ['by', 'distinct', 'top', 'decay', 'window'];
-const traitShape = object('a trait', traitFields, laterTraitKeys);
-const builtInTraitShape = object('a trait', builtInTraitFields, laterTraitKeys);
-export type RawTrait = ReturnType<typeof builtInTraitShape.read> & {};
-
-/** `over: 30m` is a window: a known word of the format. */
-function overShape(): Shape<Located<'all' | 'session'>> {
-  const known = oneOf('all', 'session');
-  return {
-    ...known,
-    read(tree, report) {
-      if (tree.kind === 'scalar' && typeof tree.value === 'string' && /^\d+(ms|s|m|h|d)$/.test(tree.value)) {
-        report.error(tree, `a window (over: ${tree.value}) is not run by this version yet`, {
-          expected: known.expected,
-        });
-        return undefined;
-      }
-      return known.read(tree, report);
-    },
-  };
-}
-
 export interface RawContent {
   readonly type: Located<string>;
   /** The map, `type` included. */
   readonly tree: Tree;
+  /** null: the playbook does not declare its type, or that is not known yet. */
+  readonly fitted: FittedContent | null;
 }
 const typeShape = id('a content type: a name of a-z, 0-9 and _');
 const contentShape: Shape<RawContent> = {
@@ -144,9 +67,18 @@ const contentShape: Shape<RawContent> = {
       return undefined;
     }
     const type = typeShape.read(entry.value, report);
-    return type === undefined ? undefined : { type, tree };
+    return type === undefined ? undefined : { type, tree, fitted: null };
   },
 };
+
+const contentTypeShape = object('a type of content', {
+  name: optional(text(), 'What people call it.'),
+  properties: optional(
+    anyMap,
+    'JSON Schema (2020-12) of the data of its contents. Properties that it does not declare are refused.',
+  ),
+});
+export type RawContentType = ReturnType<typeof contentTypeShape.read> & {};
 
 const slotShape = object('a slot', {
   name: optional(text(), 'What people call it.'),
@@ -158,78 +90,6 @@ const slotShape = object('a slot', {
   ),
 });
 export type RawSlot = ReturnType<typeof slotShape.read> & {};
-
-const showShape = object('what to show', {
-  slot: required(id('the id of a slot'), 'Where.'),
-  content: required(id('the id of a content'), 'What.'),
-  while: optional(
-    cel(),
-    'Shown only as long as this holds. May read facts of the visitor, and of the event and product as they were when it was decided.',
-  ),
-  for: optional(durationFrom(second, 366 * day, 'from 1s to 366d'), 'Ends after this long.'),
-  until: optional(instant, 'Ends at this moment.'),
-});
-const laterActions = ['send', 'emit', 'purpose', 'tag', 'experiment', 'model'];
-const thenShape = object(
-  'something to do, such as { show: { slot: …, content: … } }',
-  {
-    show: required(showShape, 'Shows a content in a slot.'),
-    if: optional(cel(), 'Only if this holds too.'),
-  },
-  laterActions,
-);
-export type RawShow = ReturnType<typeof thenShape.read> & {};
-
-const laterWhens = ['absent', 'since', 'for', 'key', 'sequence', 'within', 'segment', 'schedule', 'entered', 'left'];
-const whenTypes = oneOrMore('event types', eventType, playbookLimits.eventsPerWhen);
-const whenShape: Shape<readonly Located<string>[]> = {
-  expected: 'an event type, a list of them, or { event: … }',
-  json: {
-    anyOf: [
-      ...(whenTypes.json['anyOf'] as JsonObject[]),
-      { type: 'object', required: ['event'], additionalProperties: false, properties: { event: whenTypes.json } },
-    ],
-  },
-  read(tree, report) {
-    if (tree.kind !== 'map') return whenTypes.read(tree, report);
-    // One word tells which kind of trigger is meant; the rest of it is not worth a message each.
-    const later = tree.entries.find(({ key }) => laterWhens.includes(key));
-    if (later !== undefined) {
-      report.error(later.keySpan, `when: { ${later.key}: … } is not run by this version yet`, {
-        expected: this.expected,
-      });
-      return undefined;
-    }
-    const unknown = tree.entries.find(({ key }) => key !== 'event');
-    if (unknown !== undefined) {
-      unknownKey(report, unknown.keySpan, unknown.key, ['event'], laterWhens);
-      return undefined;
-    }
-    const event = entryOf(tree, 'event');
-    if (event === undefined) {
-      report.error({ ...tree, end: tree.start + 1 }, 'event is missing', { expected: this.expected });
-      return undefined;
-    }
-    return whenTypes.read(event.value, report);
-  },
-};
-
-const showsShape = listOf('things to do', thenShape, playbookLimits.showsPerRule, true);
-const ruleShape = object(
-  'a rule',
-  {
-    name: optional(text(), 'What people call it.'),
-    when: required(whenShape, 'The events that it looks at.'),
-    if: optional(cel(), 'The condition.'),
-    // biome-ignore lint/suspicious/noThenProperty: the format's word; a list is no thenable
-    then: optional(showsShape, 'What happens: all of it, each with an optional `if`.'),
-    choose: optional(showsShape, 'What happens: the first one whose `if` holds.'),
-    priority: optional(integer(-1_000, 1_000), 'Higher wins; a tie goes to the smaller id [0].'),
-    status: optional(oneOf('draft', 'live', 'paused'), 'Only a live rule runs [live].'),
-  },
-  ['limit', 'purpose', 'holdout', 'experiment', 'schedule'],
-);
-export type RawRule = ReturnType<typeof ruleShape.read> & {};
 
 const money = decimal(0, 1_000_000_000);
 const productShape = object('a product', {
@@ -254,7 +114,7 @@ const sections = {
   session: optional(
     object('a session', {
       idle: optional(
-        durationFrom(second, 24 * 3_600 * second, 'from 1s to 24h'),
+        durationFrom(second, 24 * hour, 'from 1s to 24h'),
         'A session ends after this long without an event [30m].',
       ),
     }),
@@ -265,11 +125,19 @@ const sections = {
     mapOf('traits', traitShape, playbookLimits.traits),
     'Facts that Usher computes of each visitor; conditions read them as traits.ID.',
   ),
+  types: optional(
+    mapOf('types of content', contentTypeShape, playbookLimits.types),
+    'What contents of a type hold; each becomes a type in GraphQL.',
+  ),
+  segments: optional(
+    mapOf('segments', segmentShape, playbookLimits.segments),
+    'Kinds of visitors; conditions read them as segments.ID, and rules run when one is entered or left.',
+  ),
   content: optional(mapOf('contents', contentShape, playbookLimits.content), 'What slots can show.'),
   slots: optional(mapOf('slots', slotShape, playbookLimits.slots), 'Named places on pages.'),
   rules: optional(mapOf('rules', ruleShape, playbookLimits.rules), 'What is shown when.'),
 };
-const laterSections = ['segments', 'experiments', 'actions', 'audiences', 'consent', 'models', 'campaigns'];
+const laterSections = ['experiments', 'actions', 'audiences', 'consent', 'models', 'campaigns'];
 const fileShape = object('a map of sections', sections, laterSections);
 const builtInFileShape = object('a map of sections', {
   events: sections.events,

@@ -1,237 +1,204 @@
-import type { ASTNode } from '@marcbachmann/cel-js';
-import { pathOf } from '../cel/reads.ts';
-import type { CheckedCondition } from './expressions.ts';
-import type { Rule } from './playbook.ts';
-import type { CheckedShow } from './rules.ts';
+import { type EventNames, eventsSaid, list, spokenDuration } from './phrases.ts';
+import type { Entry, Hours, Limit, Rule, Segment, SequenceTrigger, Show, Trait, Trigger } from './playbook.ts';
+import { Words } from './words.ts';
 
-/** A rule in plain English, for people who do not read CEL. What has no common shape is quoted as it is written. */
-export function sentenceOf(
-  rule: Omit<Rule, 'sentence'>,
-  condition: CheckedCondition | null,
-  shows: readonly CheckedShow[],
-  eventNames: ReadonlyMap<string, string>,
-): string {
-  const words = new Words();
-  const when = `When a visitor ${list(
-    rule.when.map((type) => phrases[type] ?? `does "${eventNames.get(type) ?? type}"`),
-    'or',
-  )}`;
-  const only = condition === null ? '' : `, if ${words.say(condition.cel.tree, condition.source)}`;
-  const told = shows.map((show) => tell(show, words));
-  const what =
-    rule.mode === 'then'
-      ? list(
-          told.map(({ what, only }) => `${what}${only === null ? '' : ` if ${only}`}`),
-          'and',
-        )
-      : told
-          .map(({ what, only }, i) => `${only === null ? (i === 0 ? '' : 'otherwise ') : `if ${only}, `}${what}`)
-          .join('; ');
-  const status =
-    rule.status === 'live' ? '' : rule.status === 'draft' ? ' It is a draft and does not run.' : ' It is paused.';
-  return `${when}${only}, ${what}. Priority ${rule.priority}.${status}`;
-}
-
-const phrases: Readonly<Record<string, string>> = {
-  page_viewed: 'views a page',
-  product_viewed: 'views a product',
-  product_clicked: 'clicks a product',
-  element_clicked: 'clicks something',
-  time_spent: 'has spent time on a page',
-  search_performed: 'searches',
-  cart_item_added: 'puts something into the cart',
-  cart_item_removed: 'takes something out of the cart',
-  checkout_started: 'goes to the checkout',
-  order_completed: 'completes an order',
-  slot_shown: 'sees a slot',
-  slot_clicked: 'clicks a slot',
-};
-
-function tell({ show, if: condition, while: holds }: CheckedShow, words: Words): { what: string; only: string | null } {
-  const lasting = [
-    show.forMs === null ? '' : ` for ${spokenDuration(show.forMs)}`,
-    show.until === null ? '' : ` until ${new Date(show.until).toISOString().replace('.000Z', 'Z')}`,
-    holds === null ? '' : ` while ${words.say(holds.cel.tree, holds.source)}`,
+/** A rule in plain English, for people who do not read CEL. */
+export function sentenceOf(rule: Omit<Rule, 'sentence'>, events: EventNames): string {
+  const { trigger } = rule;
+  const names = trigger.kind === 'sequence' ? trigger.elements.flatMap(({ as }) => as ?? []) : [];
+  const words = new Words(names);
+  const parts = [
+    `When a visitor ${triggerSaid(trigger, rule.when, events, words)}`,
+    ...periodSaid(rule),
+    ...(rule.if === null ? [] : [`if ${words.condition(rule.if)}`]),
+    ...(rule.unless === null ? [] : [`unless ${words.condition(rule.unless)}`]),
+    actionsSaid(rule, events, words),
   ];
-  const only = condition === null ? null : words.say(condition.cel.tree, condition.source);
-  return { what: `show ${show.content} in ${show.slot}${lasting.join('')}`, only };
+  const more = [
+    ...(rule.limit === null ? [] : [limitSaid(rule.limit)]),
+    ...(rule.cooldownMs === 0 ? [] : [`Not again for ${spokenDuration(rule.cooldownMs)}.`]),
+    `Priority ${rule.priority}.`,
+    ...(rule.status === 'live' ? [] : [rule.status === 'draft' ? 'It is a draft and does not run.' : 'It is paused.']),
+  ];
+  return `${parts.join(', ')}. ${more.join(' ')}`;
 }
 
-export function spokenDuration(ms: number): string {
-  const units = [
-    [86_400_000, 'day'],
-    [3_600_000, 'hour'],
-    [60_000, 'minute'],
-    [1_000, 'second'],
-    [1, 'millisecond'],
-  ] as const;
-  const parts: string[] = [];
-  let rest = ms;
-  for (const [size, unit] of units) {
-    const count = Math.floor(rest / size);
-    if (count > 0) parts.push(`${count} ${unit}${count === 1 ? '' : 's'}`);
-    rest -= count * size;
-  }
-  return list(parts, 'and');
-}
-
-function list(parts: readonly string[], word: 'and' | 'or'): string {
-  if (parts.length < 2) return parts[0] ?? '';
-  return `${parts.slice(0, -1).join(', ')} ${word} ${parts.at(-1)}`;
-}
-
-const comparisons: Readonly<Record<string, string>> = {
-  '==': 'is',
-  '!=': 'is not',
-  '>': 'is more than',
-  '>=': 'is at least',
-  '<': 'is less than',
-  '<=': 'is at most',
-};
-const textTests: Readonly<Record<string, string>> = {
-  contains: 'contains',
-  startsWith: 'begins with',
-  endsWith: 'ends with',
-};
-
-class Words {
-  say(node: ASTNode, source: string): string {
-    return this.#phrase(node, source) ?? `\`${source.slice(node.start, node.end)}\``;
-  }
-
-  #phrase(node: ASTNode, source: string): string | null {
-    switch (node.op) {
-      case '&&':
-      case '||': {
-        const word = node.op === '&&' ? 'and' : 'or';
-        const sides = node.args.map((side) => {
-          const said = this.say(side, source);
-          // "a or b and c" is ambiguous to a reader, though not to CEL.
-          return (side.op === '&&' || side.op === '||') && side.op !== node.op ? `(${said})` : said;
-        });
-        return `${sides[0]} ${word} ${sides[1]}`;
-      }
-      case '!_':
-        return this.#negated(node.args, source);
-      case 'call':
-        return node.args[0] === 'has' ? this.#known(node.args[1][0], 'is known') : null;
-      case 'rcall': {
-        const [name, receiver, args] = node.args;
-        const subject = this.#subject(receiver);
-        const test = textTests[name];
-        if (subject === null || test === undefined || args[0] === undefined) return null;
-        return `${subject} ${test} ${this.#value(args[0])}`;
-      }
-      case 'in': {
-        const subject = this.#subject(node.args[0]);
-        const [, among] = node.args;
-        if (subject !== null && among.op === 'list')
-          return `${subject} is ${list(
-            among.args.map((each) => this.#value(each)),
-            'or',
-          )}`;
-        const listName = this.#subject(among);
-        return listName === null ? null : `${subject ?? this.#value(node.args[0])} is among ${listName}`;
-      }
-      case '==':
-      case '!=':
-      case '<':
-      case '<=':
-      case '>':
-      case '>=':
-        return this.#comparison(node.op, node.args[0], node.args[1]);
-      case 'id':
-      case '.': {
-        const subject = this.#subject(node);
-        return subject === null ? null : `${subject} holds`;
-      }
-      default:
-        return null;
+function triggerSaid(trigger: Trigger, when: readonly string[], events: EventNames, words: Words): string {
+  switch (trigger.kind) {
+    case 'event':
+      return eventsSaid(when, 'does', events);
+    case 'spent':
+      return `has looked at a page for ${spokenDuration(trigger.seconds * 1_000)}`;
+    case 'sequence':
+      return sequenceSaid(trigger, events, words);
+    case 'absence': {
+      const { absent, since, forMs, key } = trigger;
+      const waits =
+        key === null ? '' : key.source === 'cart.id' ? ' (each cart by itself)' : ` (each ${key.source} by itself)`;
+      return `has not ${eventsSaid(absent, 'done', events)} for ${spokenDuration(forMs)} after ${eventsSaid(since, 'doing', events)}${waits}`;
+    }
+    case 'segment': {
+      const entered = trigger.entered.length === 0 ? [] : [`enters the segment ${list(trigger.entered, 'or')}`];
+      const left = trigger.left.length === 0 ? [] : [`leaves the segment ${list(trigger.left, 'or')}`];
+      return list([...entered, ...left], 'or');
     }
   }
-
-  #negated(node: ASTNode, source: string): string {
-    if (node.op === 'call' && node.args[0] === 'has')
-      return this.#known(node.args[1][0], 'is not known') ?? `not ${this.say(node, source)}`;
-    const subject = this.#subject(node);
-    return subject === null ? `not (${this.say(node, source)})` : `${subject} does not hold`;
-  }
-
-  #known(node: ASTNode | undefined, words: string): string | null {
-    const subject = node === undefined ? null : this.#subject(node);
-    return subject === null
-      ? null
-      : `${subject} ${isPlural(node === undefined ? undefined : pathOf(node)?.join('.')) ? words.replace(/^is\b/, 'are') : words}`;
-  }
-
-  #comparison(op: string, left: ASTNode, right: ASTNode): string | null {
-    const subject = this.#subject(left);
-    if (subject === null) return null;
-    if (right.op === 'value' && right.args === null) return `${subject} is ${op === '==' ? 'not known' : 'known'}`;
-    const words = comparisons[op]!;
-    const path = pathOf(left)?.join('.');
-    if (path === 'cart.value')
-      return `the cart is worth ${words.replace(/^is ?/, '')} ${this.#value(right)}`.replace(/ {2,}/g, ' ');
-    // "orders is more than 2" is not English.
-    const verb = isPlural(path) ? words.replace(/^is\b/, 'are') : words;
-    return `${subject} ${verb} ${this.#value(right)}`;
-  }
-
-  #subject(node: ASTNode): string | null {
-    if (node.op === 'call' && node.args[0] === 'size' && node.args[1][0] !== undefined) {
-      const of = this.#subject(node.args[1][0]);
-      return of === null ? null : `the number of ${of}`;
-    }
-    const path = pathOf(node);
-    if (path === null) return null;
-    const [root, ...fields] = path;
-    const field = spaced(fields.join(' '));
-    switch (root) {
-      case 'product':
-        return field === '' || field === 'id' ? 'the product' : `the product's ${field}`;
-      case 'cart':
-        return field === '' ? 'the cart' : field === 'value' ? "the cart's value" : `the cart's ${field}`;
-      case 'event':
-        return `its ${field}`;
-      case 'visitor':
-        return `the visitor's ${field}`;
-      case 'session':
-        return field === 'number' ? "the visit's number" : `this visit's ${field}`;
-      case 'page':
-        return field === 'page' ? 'the kind of page' : field === 'campaign' ? 'the campaign' : `the page's ${field}`;
-      case 'device':
-        return field === 'kind' ? 'the device' : `the device's ${field}`;
-      case 'traits':
-        return `the trait ${fields.join('.')}`;
-      case 'now':
-        return 'the time';
-      default:
-        return null;
-    }
-  }
-
-  #value(node: ASTNode): string {
-    if (node.op === 'value')
-      return typeof node.args === 'string'
-        ? /^[\w.-]+$/.test(node.args)
-          ? node.args
-          : `"${node.args}"`
-        : String(node.args);
-    if (node.op === '-_' && node.args.op === 'value') return `-${String(node.args.args)}`;
-    if (node.op === 'call' && node.args[0] === 'duration' && node.args[1][0]?.op === 'value')
-      return String(node.args[1][0].args);
-    return this.#subject(node) ?? `\`${node.input.slice(node.start, node.end)}\``;
-  }
 }
 
-/** Counts are plural; `address` and `status` are not. */
-function isPlural(path: string | undefined): boolean {
+function sequenceSaid({ elements, withinMs, without }: SequenceTrigger, events: EventNames, words: Words): string {
+  const steps: string[] = [];
+  for (let i = 0; i < elements.length; ) {
+    const element = elements[i]!;
+    // The elements that one entry with `times` made differ in the name alone, which stands with the last.
+    let times = 1;
+    while (isRepeated(elements[i + times - 1]!, elements[i + times])) times++;
+    const named = elements[i + times - 1]!.as;
+    const details = [
+      ...(element.same === null ? [] : [`${words.value(element.same)} the same each time`]),
+      ...(element.if === null ? [] : [words.condition(element.if)]),
+      ...(named === null ? [] : [`called "${named}"`]),
+    ];
+    const often = times === 1 ? '' : times === 2 ? ' twice' : ` ${times} times`;
+    const more = details.length === 0 ? '' : ` (${details.join('; ')})`;
+    steps.push(`${eventsSaid(element.events, 'does', events)}${often}${more}`);
+    i += times;
+  }
+  const between = without.length === 0 ? '' : ` and without ${eventsSaid(without, 'doing', events)} in between`;
+  return `${steps.join(', then ')}, within ${spokenDuration(withinMs)}${between}`;
+}
+
+type Element = SequenceTrigger['elements'][number];
+function isRepeated(element: Element, next: Element | undefined): boolean {
   return (
-    path !== undefined && /(?:views|searches|orders|adds|sessions|results|lines|items|products|seconds)$/i.test(path)
+    next !== undefined &&
+    element.as === null &&
+    !next.first &&
+    element.events === next.events &&
+    element.if === next.if &&
+    element.same === next.same
   );
 }
 
-/** pageViews → page views */
-function spaced(name: string): string {
-  return name.replace(/([a-z])([A-Z])/g, (_all, before: string, after: string) => `${before} ${after.toLowerCase()}`);
+function periodSaid({ from, to, hours }: Pick<Rule, 'from' | 'to' | 'hours'>): readonly string[] {
+  const begins = from === null ? '' : `from ${instantSaid(from)}${to === null ? ' on' : ''}`;
+  const ends = to === null ? '' : `until ${instantSaid(to)}`;
+  const period = [begins, ends, hours === null ? '' : hoursSaid(hours)].filter((part) => part !== '');
+  return period.length === 0 ? [] : [`only ${period.join(' ')}`];
+}
+
+const weekdays = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
+
+function hoursSaid({ from, to, days }: Hours): string {
+  const clock = (minutes: number) =>
+    `${String(Math.floor(minutes / 60)).padStart(2, '0')}:${String(minutes % 60).padStart(2, '0')}`;
+  const times = from === null || to === null ? '' : `between ${clock(from)} and ${clock(to)}`;
+  const on = days === null ? '' : daysSaid(days);
+  return [times, on].filter((part) => part !== '').join(' ');
+}
+
+/** "Monday to Friday" rather than five names. */
+function daysSaid(days: readonly number[]): string {
+  const names = days.map((each) => weekdays[each]!);
+  const isRow = days.length > 2 && days.every((each, i) => each === days[0]! + i);
+  return isRow ? `from ${names[0]} to ${names.at(-1)}` : `on ${list(names, 'and')}`;
+}
+
+function instantSaid(ms: number): string {
+  return new Date(ms).toISOString().replace('.000Z', 'Z');
+}
+
+function actionsSaid({ mode, entries }: Pick<Rule, 'mode' | 'entries'>, events: EventNames, words: Words): string {
+  const told = entries.map((entry) => ({
+    what: actionSaid(entry, events, words),
+    only: entry.if === null ? null : words.condition(entry.if),
+  }));
+  if (mode === 'then' && told.every(({ only }) => only === null))
+    return list(
+      told.map(({ what }) => what),
+      'and',
+    );
+  // With conditions among them a list would not tell what they belong to.
+  return told
+    .map(({ what, only }, i) => {
+      const next = i === 0 ? '' : mode === 'then' ? 'and ' : only === null ? 'otherwise ' : 'else ';
+      return `${next}${only === null ? '' : `if ${only}, `}${what}`;
+    })
+    .join('; ');
+}
+
+function actionSaid(entry: Entry, events: EventNames, words: Words): string {
+  switch (entry.do) {
+    case 'show':
+      return showSaid(entry, words);
+    case 'set':
+      return `set the trait ${entry.trait} to ${words.value(entry.to)}`;
+    case 'emit': {
+      const properties = entry.properties.map(([name, value]) => `${name} ${words.value(value)}`);
+      const using = properties.length === 0 ? '' : ` with ${list(properties, 'and')}`;
+      return `add the event "${events.get(entry.event)?.name ?? entry.event}"${using}`;
+    }
+  }
+}
+
+function showSaid(show: Show, words: Words): string {
+  const { only, exclude } = show;
+  const where = [
+    ...(only?.pages == null ? [] : [`on ${list(only.pages, 'or')} pages`]),
+    ...(only?.devices == null ? [] : [`on ${list(only.devices, 'or')} devices`]),
+    ...(only?.hours == null ? [] : [hoursSaid(only.hours)]),
+  ];
+  const enough = [
+    ...(exclude?.bought == null ? [] : ['the product has been bought']),
+    ...(exclude?.shown == null ? [] : [`it has been seen ${exclude.shown === 1 ? 'once' : `${exclude.shown} times`}`]),
+  ];
+  return [
+    `show ${show.content} in ${show.slot}`,
+    show.pinned ? ' before all that is not pinned' : '',
+    show.forMs === null ? '' : ` for ${spokenDuration(show.forMs)}`,
+    show.until === null ? '' : ` until ${instantSaid(show.until)}`,
+    show.while === null ? '' : ` while ${words.condition(show.while)}`,
+    where.length === 0 ? '' : `, only ${where.join(' and ')}`,
+    enough.length === 0 ? '' : `, unless ${list(enough, 'or')}`,
+  ].join('');
+}
+
+function limitSaid({ times, per, key, group }: Limit): string {
+  const often = times === 1 ? 'once' : times === 2 ? 'twice' : `${times} times`;
+  const of = per === 'key' ? key!.source : per;
+  const together = group === null ? '' : `, counted together with the group ${group}`;
+  return `At most ${often} per ${of}${together}.`;
+}
+
+/** Who is in a segment, and whether that may end without an event. */
+export function segmentSaid({ condition, changes }: Segment): string {
+  const byTime = changes.length === 0 ? '' : ' Time alone may change that.';
+  return `A visitor is in it as long as ${new Words().condition(condition)}.${byTime}`;
+}
+
+/** What a trait is, of the playbook's own. */
+export function traitSaid(trait: Trait, events: EventNames): string {
+  const { window, over, by, if: condition, limit, halfLifeMs, perMs } = trait;
+  const words = new Words();
+  const of = trait.of === null ? '' : words.value(trait.of);
+  const when = `${trait.events === null ? 'doing anything' : eventsSaid(trait.events, 'doing', events)}`;
+  const what = {
+    count: `How often: ${when}`,
+    sum: `The sum of ${of} when ${when}`,
+    min: `The smallest value of ${of} when ${when}`,
+    max: `The largest value of ${of} when ${when}`,
+    average: `The average of ${of} when ${when}`,
+    last: `The last value of ${of} when ${when}`,
+    first: `The first value of ${of} when ${when}`,
+    recent: `The last ${limit} different values of ${of} when ${when}, newest first`,
+    distinct: `How many different values of ${of} when ${when}, up to ${limit}`,
+    rate: `How often per ${spokenDuration(perMs)}: ${when}`,
+    score: `A score that grows by ${of === '' ? '1' : of} when ${when}, and is halved in ${spokenDuration(halfLifeMs)}`,
+    set: 'A value that rules set',
+    cart: 'The cart',
+  }[trait.kind];
+  const span =
+    window !== null ? `, in the last ${spokenDuration(window.widthMs)}` : over === 'session' ? ', in this visit' : '';
+  const only = condition === null ? '' : `, if ${words.condition(condition)}`;
+  const each = by === null ? '' : `, by ${words.value(by)}`;
+  return `${what}${span}${only}${each}.`;
 }

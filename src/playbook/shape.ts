@@ -50,6 +50,10 @@ export function shown(tree: Tree): string {
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }
 
+export const second = 1_000;
+export const hour = 3_600_000;
+export const day = 86_400_000;
+
 /** Longest text of a name or a phrase. */
 const maxText = 2_000;
 const textIn = (value: unknown): string | undefined =>
@@ -62,6 +66,8 @@ export const cel = (expected = 'a condition in CEL, such as cart.value > 100'): 
   scalar(expected, { type: ['string', 'boolean', 'number'], minLength: 1, maxLength: maxText }, (value) =>
     typeof value === 'boolean' || typeof value === 'number' ? String(value) : textIn(value),
   );
+/** A value in CEL. */
+export const celValue = (example: string): Shape<Located<string>> => cel(`a value in CEL, such as ${example}`);
 export const id = (expected = idExpected): Shape<Located<string>> =>
   scalar(expected, { type: 'string', pattern: idPattern.source }, (value) =>
     typeof value === 'string' && idPattern.test(value) ? value : undefined,
@@ -113,6 +119,26 @@ export const instant: Shape<Located<number>> = scalar(
   'an instant such as 2026-12-24T18:00:00Z',
   { type: 'string', format: 'date-time' },
   (value) => (typeof value === 'string' ? (parseInstant(value) ?? undefined) : undefined),
+);
+/** Minutes from midnight. */
+export interface TimesOfDay {
+  readonly from: number;
+  readonly to: number;
+}
+const timesOfDay = /^([01][0-9]|2[0-3]):([0-5][0-9])-(?:([01][0-9]|2[0-3]):([0-5][0-9])|24:00)$/;
+/** `09:00-18:00`; over midnight if the second is the smaller one. */
+export const hours: Shape<Located<TimesOfDay>> = scalar(
+  'times of the day such as 09:00-18:00',
+  { type: 'string', pattern: timesOfDay.source },
+  (value) => {
+    const match = typeof value === 'string' ? timesOfDay.exec(value) : null;
+    if (match === null) return undefined;
+    const [, fromHour, fromMinute, toHour = '0', toMinute = '0'] = match;
+    return { from: Number(fromHour) * 60 + Number(fromMinute), to: Number(toHour) * 60 + Number(toMinute) };
+  },
+);
+export const flag: Shape<Located<boolean>> = scalar('true or false', { type: 'boolean' }, (value) =>
+  typeof value === 'boolean' ? value : undefined,
 );
 export const anyMap: Shape<Tree> = {
   expected: 'a map',
@@ -186,6 +212,25 @@ export function object<F extends Fields>(
         report.error(startOf(tree), `${key} is missing`, { expected: `${key}: ${fields[key]!.shape.expected}` });
       }
       return needed.every((key) => result[key] !== undefined) ? (result as Read<F> & { at: Tree }) : undefined;
+    },
+  };
+}
+
+/** The shape of which one, and only one, of these keys stands there. */
+export function exactlyOne<T>(shape: Shape<T>, keys: readonly string[], later: Later): Shape<T> {
+  const expected = `one of ${keys.join(', ')}`;
+  return {
+    ...shape,
+    json: { ...shape.json, oneOf: keys.map((key) => ({ required: [key] })) },
+    read(tree, report) {
+      const read = shape.read(tree, report);
+      const written = keys.filter((key) => wrote(tree, key));
+      if (read === undefined || written.length === 1) return read;
+      if (written.length === 0) {
+        const known = tree.kind !== 'map' || tree.entries.some(({ key }) => later.includes(key));
+        if (!known) report.error(startOf(tree), `expected ${shape.expected}`, { expected });
+      } else report.error(startOf(tree), `${written.join(' and ')} stand in one entry`, { expected });
+      return undefined;
     },
   };
 }

@@ -39,7 +39,7 @@ export function readYaml(path: string, text: string, report: Report): Tree | nul
   }
   let document: ReturnType<typeof parseDocument>;
   try {
-    document = parseDocument(text, { prettyErrors: false, version: '1.2', logLevel: 'silent' });
+    document = parseDocument(text, { prettyErrors: false, version: '1.2', logLevel: 'silent', uniqueKeys: false });
   } catch (error) {
     // The parser recurses; a file that is nested without end ends it, not us.
     report.error(whole, `cannot be read as YAML: ${(error as Error).message}`, {
@@ -99,6 +99,8 @@ function convert(node: Node | null, at: Conversion, depth: number): Tree {
     return refuse(`the tag ${node.tag} is not read`);
   if (isMap(node)) {
     const entries: Entry[] = [];
+    // Asked here: the parser compares each key with each.
+    const keys = new Set<string>();
     for (const pair of node.items) {
       const keyNode = pair.key as Scalar;
       const keySpan = spanOf(at.file, keyNode as Node, span);
@@ -112,6 +114,12 @@ function convert(node: Node | null, at: Conversion, depth: number): Tree {
         at.report.error(keySpan, '__proto__ cannot be a key');
         continue;
       }
+      if (keys.has(keyNode.value)) {
+        at.ok = false;
+        at.report.error(keySpan, 'not YAML: map keys must be unique', { expected: 'each key once' });
+        continue;
+      }
+      keys.add(keyNode.value);
       const value =
         pair.value === null
           ? ({ kind: 'scalar', value: null, ...keySpan } as const)

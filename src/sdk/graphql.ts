@@ -13,8 +13,8 @@ export const operations = {
     personalizedSlots(names: $names, after: $after, waitMs: $waitMs, context: $context) { ${slotFields} } }`,
   visitor: `query Visitor { visitor { id visitor session cart { id value lines { productId quantity price } } traits
     counts { folded duplicate late held skipped beyondWindow failed sessions } } }`,
-  contentUpdates: `subscription ContentUpdates($names: [String!], $after: Cursor) {
-    contentUpdates(names: $names, after: $after) { kind cursor slots { ${slotFields} }
+  contentUpdates: `subscription ContentUpdates($names: [String!], $after: Cursor, $context: PageContextInput) {
+    contentUpdates(names: $names, after: $after, context: $context) { kind cursor slots { ${slotFields} }
       cause { eventId eventType at rules stages { name ms } } } }`,
   activity: `subscription Activity { activity { visitorId position what eventId type at properties rules detail
     slots { ${slotFields} } stages { name ms } } }`,

@@ -41,12 +41,13 @@ export interface Usher {
    */
   slots(names?: readonly string[] | null, options?: SlotsOptions): Promise<(Slot | null)[]>;
   /**
-   * The slots now, and then every change, until the function that it answers is called. Comes back by itself after a lost connection.
+   * The slots now, and then every change, until the function that it answers is called. Comes back by itself after a lost connection, and
+   * brings all of them again when `pageViewed` names another page.
    */
   subscribe(
     names: readonly string[] | null,
     onChange: (update: ContentUpdate) => void,
-    options?: SubscribeOptions,
+    options?: SubscribeOptions & { readonly context?: PageContext },
   ): () => void;
   /** What Usher knows of the visitor; null before the first event. */
   visitor(): Promise<VisitorFacts | null>;
@@ -65,6 +66,7 @@ export function createUsher(options: UsherOptions = {}): Usher {
   const onError =
     options.onError ?? ((error: UsherClientError) => console.warn(`usher: ${error.code}: ${error.message}`));
   const newVisitorListeners = new Set<() => void>();
+  const newPageListeners = new Set<() => void>();
   const tokens = tokenSource(url, options, () => {
     tracker.newVisitor();
     for (const listener of newVisitorListeners) listener();
@@ -134,7 +136,10 @@ export function createUsher(options: UsherOptions = {}): Usher {
     track,
     pageViewed(name, properties = {}) {
       endPageView();
-      if (name !== undefined) page = name;
+      if (name !== undefined && name !== page) {
+        page = name;
+        for (const listener of newPageListeners) listener();
+      }
       const viewed = track('page_viewed', properties);
       if (typeof document !== 'undefined') {
         const pageViewId = randomUuid();
@@ -165,7 +170,7 @@ export function createUsher(options: UsherOptions = {}): Usher {
       const start = () => {
         stop = run<ContentUpdate>(
           operations.contentUpdates,
-          () => ({ names, after }),
+          () => ({ names, after, context: asJson({ ...pageContext(page), ...given.context }) }),
           'contentUpdates',
           (update) => {
             after = update.cursor;
@@ -185,10 +190,19 @@ export function createUsher(options: UsherOptions = {}): Usher {
           },
         );
       };
+      // What is shown may depend on the page: all of it comes anew, for the page that it is now.
+      const startAnew = () => {
+        const stopBefore = stop;
+        after = null;
+        start();
+        stopBefore();
+      };
+      newPageListeners.add(startAnew);
       start();
       return () => {
         stopped = true;
         newVisitorListeners.delete(forget);
+        newPageListeners.delete(startAnew);
         stop();
       };
     },

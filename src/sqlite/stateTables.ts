@@ -75,6 +75,7 @@ export class StateTables {
             active: null,
             lastId: null,
             counters: noCounts,
+            segments: {},
           }
         : { ...found, owner: request.owner, epoch: found.epoch + 1, commit: request.commit };
     const text = JSON.stringify(meta);

@@ -351,6 +351,7 @@ function newShard(shard: number, shards: number, owner: string, commit: string):
     active: null,
     lastId: null,
     counters: noCounts,
+    segments: {},
   };
 }
 

@@ -110,6 +110,7 @@ async function restoreFrom(
   const { store, snapshots } = services;
   const { shard, owner } = marked;
   const positions = new Map<string, number>();
+  const segmentsOf = new Map<string, readonly string[]>();
   const overwritten = new Set<string>();
   let meta = marked;
   let end = 0;
@@ -126,7 +127,8 @@ async function restoreFrom(
         overwritten.delete(key);
       }
     }
-    for (const visitors of writesOf(newest.values())) meta = await commitMeta(meta, meta, services, visitors);
+    for (const visitors of writesOf(newest.values(), segmentsOf))
+      meta = await commitMeta(meta, meta, services, visitors);
     end = part.end;
   }
   const newer = new Map([...positions].filter(([, position]) => position > source.position));
@@ -146,15 +148,29 @@ async function restoreFrom(
   const note = { written: [], again: [...overwritten], change: meta.commits, marker: noted };
   await store.snapshots?.noteSnapshot(shard, owner, note);
   const rebuilding = until > source.position;
-  return { meta: await commitMeta({ ...meta, ...source, lineage, rebuilding }, meta, services), newer, until };
+  const restored = { ...meta, ...source, segments: sizesOf(segmentsOf.values()), lineage, rebuilding };
+  return { meta: await commitMeta(restored, meta, services), newer, until };
 }
 
-function* writesOf(snapshots: Iterable<VisitorSnapshot>): Generator<readonly VisitorWrite[]> {
+function sizesOf(memberships: Iterable<readonly string[]>): ShardMeta['segments'] {
+  const sizes: { [segment: string]: number } = {};
+  for (const segments of memberships) for (const id of segments) sizes[id] = (sizes[id] ?? 0) + 1;
+  return sizes;
+}
+
+/** Notes the segments of each visitor too: their sizes are of the visitors as restored, which may be newer than the marker. */
+function* writesOf(
+  snapshots: Iterable<VisitorSnapshot>,
+  segmentsOf: Map<string, readonly string[]>,
+): Generator<readonly VisitorWrite[]> {
   let writes: VisitorWrite[] = [];
   let size = 0;
   for (const { visitor, profile, slots } of snapshots) {
     const state = profile === null || slots === null ? null : decodeVisitor(profile, slots);
     writes.push(writeOf(visitor, state));
+    const segments = state === null ? [] : Object.keys(state.segments);
+    if (segments.length > 0) segmentsOf.set(visitor, segments);
+    else segmentsOf.delete(visitor);
     size += (profile?.length ?? 0) + (slots?.length ?? 0);
     if (writes.length < restored.visitors && size < restored.size) continue;
     yield writes;
@@ -164,8 +180,9 @@ function* writesOf(snapshots: Iterable<VisitorSnapshot>): Generator<readonly Vis
   if (writes.length > 0) yield writes;
 }
 
-function fromNothing(shards: number): MarkedMeta {
-  return { shards, position: 0, outputs: 0, copied: 0, appendTime: 0, active: null, lastId: null, counters: noCounts };
+function fromNothing(shards: number): MarkedMeta & Pick<ShardMeta, 'segments'> {
+  const marked = { shards, position: 0, outputs: 0, copied: 0, appendTime: 0, active: null, lastId: null };
+  return { ...marked, counters: noCounts, segments: {} };
 }
 
 /** A commit of no record. @throws Fenced */

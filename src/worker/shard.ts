@@ -11,6 +11,7 @@ import type { StateStore, Wakeup } from '../state/stateStore.ts';
 import { CommitSize } from './commitSize.ts';
 import { Fenced } from './fenced.ts';
 import type { OutputEvent } from './lanes.ts';
+import { withLog } from './loggedOutputs.ts';
 import { backoffMs, type Machine } from './machine.ts';
 import { type CopiesLost, type OutputLimits, type OutputServices, OutputWriters } from './outputWriters.ts';
 import { commitMeta, type RebuildServices, type RestoredShard, restoreShard } from './rebuild.ts';
@@ -153,7 +154,7 @@ class ShardLoop {
   readonly #feed: ShardFeed;
   readonly #services: ShardServices;
   readonly #work: ShardWork;
-  readonly #writers: OutputWriters | null;
+  readonly #writers: OutputWriters;
   #meta: ShardMeta;
   /** What the tail of the log must bring before the state is whole; null: it is. */
   readonly #restored: RestoredShard | null;
@@ -182,7 +183,7 @@ class ShardLoop {
     try {
       return await ShardLoop.#open(feed, services, meta, writers, restored);
     } catch (error) {
-      await writers?.end();
+      await writers.end();
       throw error;
     }
   }
@@ -191,10 +192,10 @@ class ShardLoop {
     feed: ShardFeed,
     services: ShardServices,
     meta: ShardMeta,
-    writers: OutputWriters | null,
+    writers: OutputWriters,
     restored: RestoredShard | null,
   ): Promise<ShardLoop> {
-    await feed.open(writers?.readFrom(meta) ?? meta.position);
+    await feed.open(writers.readFrom(meta));
     // Also a shard that stays idle must be trimmed.
     feed.folded(meta.position);
     services.report(feed.shard, { what: 'owned', meta });
@@ -205,7 +206,7 @@ class ShardLoop {
     feed: ShardFeed,
     services: ShardServices,
     meta: ShardMeta,
-    writers: OutputWriters | null,
+    writers: OutputWriters,
     restored: RestoredShard | null,
   ) {
     this.#restored = meta.rebuilding ? restored : null;
@@ -226,8 +227,8 @@ class ShardLoop {
   /** Folds and commits what the log has; waits for it, or for the next timer, when it has nothing. */
   async step(): Promise<void> {
     const { limits, machine } = this.#services;
-    await this.#writers?.room();
-    if (this.#writers?.isFenced === true) throw new Fenced('another owner takes the outputs from the state');
+    await this.#writers.room();
+    if (this.#writers.isFenced) throw new Fenced('another owner takes the outputs from the state');
     const batch = { records: limits.batchRecords, bytes: limits.batchBytes };
     let records = await this.#feed.take(batch, 0);
     let wakeAt: number | null = null;
@@ -246,7 +247,7 @@ class ShardLoop {
     }
     this.#takenAt = machine.now();
     const taken = records.map(readRecord);
-    this.#writers?.taken(taken);
+    this.#writers.taken(taken);
     const reads = taken.filter((read) => read.log.offset >= this.#meta.position).map((read) => this.#unlessNewer(read));
     if (reads.length === 0) return;
     for (const part of partsOf(reads)) {
@@ -287,11 +288,11 @@ class ShardLoop {
 
   /** What is on its way to other systems stays in the store, for whoever owns next. */
   async end(): Promise<void> {
-    await this.#writers?.end();
+    await this.#writers.end();
   }
 
   get #copiedTo(): number {
-    return this.#writers?.copiedTo(this.#work.position) ?? this.#work.position;
+    return this.#writers.copiedTo(this.#work.position);
   }
 
   /**
@@ -406,7 +407,7 @@ class ShardLoop {
     };
     await this.#write(commit);
     this.#meta = meta;
-    this.#writers?.committed(meta, changes.outbox);
+    this.#writers.committed(meta, changes.outbox);
     this.#size.committed();
     const doneAt = machine.now();
     report(meta.shard, {
@@ -436,12 +437,11 @@ class ShardLoop {
   }
 }
 
-async function openWriters(feed: ShardFeed, services: ShardServices, meta: ShardMeta): Promise<OutputWriters | null> {
+function openWriters(feed: ShardFeed, services: ShardServices, meta: ShardMeta): Promise<OutputWriters> {
   const { outputs, log, store, limits, machine, report } = services;
-  if (outputs === undefined) return null;
   return OutputWriters.open({
     meta,
-    services: outputs,
+    services: { copiedTypes: [], ...outputs, outputs: withLog(feed.shard, log, outputs?.outputs) },
     log,
     store,
     limits,

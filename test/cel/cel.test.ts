@@ -50,6 +50,12 @@ describe('an expression', () => {
     ['event.prices.map(p, p > 5, p)', [10, 15]],
     ['cart.lines.exists(l, event.prices.exists(p, p * 10 == l.price))', true],
     ['product.price / 10 > 30 ? 1 : 2', 1],
+    ['string(now) + string(now + duration("1500ms"))', '2026-11-23T12:00:00Z2026-11-23T12:00:01.5Z'],
+    ['int(-0.5) == 0 && 1 / int(-0.5) > 0 && 1 / (-4 % 2) > 0', true],
+    ['double(1 / 0) > 0', true],
+    ['0 / 0 in [0 / 0]', false],
+    ['"\\uFB01" < "👍"', true],
+    ['"\\u0085\\u3000a \\uFEFF ".trim()', 'a \uFEFF'],
   ])('%s', (source, value) => {
     expect(resultOf(source)).toEqual(value);
   });
@@ -106,11 +112,76 @@ describe('an expression', () => {
     expect(evaluateCondition(nested, many(99)), 'each evaluation begins anew').toBe(true);
   });
 
+  it('fails where CEL has no value, and gives no time that nothing could write', () => {
+    expect(() => resultOf('event.seconds % 0 == 0')).toThrow('there is no remainder of a division by 0');
+    expect(() => resultOf('int(9223372036854775807.0)')).toThrow('is not a number');
+    expect(() => resultOf('double("1e400")')).toThrow('is not a number');
+    const centuries = 'duration("2500000h")';
+    expect(() => resultOf(`${centuries} + ${centuries}`)).toThrow('is beyond 292 years');
+    const far = Array(30).fill(centuries).join(' + ');
+    expect(() => resultOf(`now + ${far}`)).toThrow('is beyond the years 1 to 9999');
+    expect(() => resultOf('string(now)', { now: 9e15 })).toThrow(CelError);
+    expect(() => resultOf('now.getHours("Europe/Berlin")', { now: 9e15 })).toThrow(CelError);
+  });
+
   it('names what it reads as far as it is written, without the variables of macros', () => {
     const { reads } = compiled(
       'cart.lines.exists(l, l.price > product.price) && has(event.results) && event.prices[0] > cart.value && now > now',
     );
     expect(reads).toEqual(['cart.lines', 'product.price', 'event.results', 'event.prices', 'cart.value', 'now']);
+  });
+});
+
+describe('a part of a time', () => {
+  // Half an hour before midnight in Kathmandu, which is 5:45 ahead, and half an hour after the year's last.
+  const summer = { now: Date.UTC(2026, 6, 13, 17, 45, 7, 8) };
+  const winter = { now: Date.UTC(2026, 11, 31, 18, 45) };
+
+  it.each<[string, object, number]>([
+    ['now.getFullYear()', summer, 2026],
+    ['now.getMonth()', summer, 6],
+    ['now.getDate()', summer, 13],
+    ['now.getDayOfMonth()', summer, 12],
+    ['now.getDayOfWeek()', summer, 1],
+    ['now.getDayOfYear()', summer, 193],
+    ['now.getHours()', summer, 17],
+    ['now.getMinutes()', summer, 45],
+    ['now.getSeconds()', summer, 7],
+    ['now.getMilliseconds()', summer, 8],
+    ['now.getHours("Europe/Berlin")', summer, 19],
+    ['now.getHours("Europe/Berlin")', winter, 19],
+    ['now.getHours("America/New_York")', summer, 13],
+    ['now.getHours("America/New_York")', winter, 13],
+    ['now.getHours("-09:30")', summer, 8],
+    ['now.getHours("02:00")', summer, 19],
+    ['now.getMinutes("Asia/Kathmandu")', summer, 30],
+    ['now.getFullYear("Asia/Kathmandu")', winter, 2027],
+    ['now.getMonth("Asia/Kathmandu")', winter, 0],
+    ['now.getDayOfYear("Asia/Kathmandu")', winter, 0],
+    ['now.getDayOfWeek("Asia/Kathmandu")', winter, 5],
+    // Before railways each town had its own time, to the second.
+    ['timestamp("1880-01-01T00:00:00Z").getSeconds("Europe/Berlin")', winter, 28],
+    ['timestamp("0099-12-31T00:00:00Z").getDayOfYear()', winter, 364],
+    ['duration("-90m").getHours()', winter, -1],
+    ['duration("61m1.5s").getMinutes()', winter, 61],
+    ['duration("61m1.5s").getSeconds()', winter, 3661],
+    ['duration("61m1.5s").getMilliseconds()', winter, 500],
+  ])('%s is that of the zone at that time', (source, at, part) => {
+    expect(resultOf(source, at)).toBe(part);
+  });
+
+  it.each([
+    // Summer time ended at 00:01 there, in 2010.
+    ['America/St_Johns', Date.UTC(2010, 10, 7, 2, 31), [59, 23 * 3_600 + 60]],
+    // Berlin had its own time until 1893, 53 minutes and 28 seconds ahead: its clocks changed in the middle of a minute.
+    ['Europe/Berlin', Date.UTC(1893, 2, 31, 23, 6, 32), [86_399, 6 * 60 + 32]],
+  ])('is the same whatever was asked before: around a change of clocks in %s', (zone, change, [before, after]) => {
+    const second = compiled(
+      `now.getHours("${zone}") * 3600 + now.getMinutes("${zone}") * 60 + now.getSeconds("${zone}")`,
+    );
+    const asked = [change - 1_000, change, change - 1_000, change, change + 60_000, change - 1_000];
+    const told = asked.map((now) => second.evaluate({ now }));
+    expect(told).toEqual([before, after, before, after, after! + 60, before]);
   });
 });
 
@@ -136,6 +207,20 @@ describe('a mistake', () => {
     ['[1, "a"]', { message: 'each element of this list must be a number, not a text', start: 4 }],
     ['event.gift ? 1 : "a"', { message: 'both sides of : must have one type, not number and text' }],
     ['duration("5 minutes")', { expected: 'a duration such as duration("30m") or duration("1h30m")' }],
+    ['duration("2562048h")', { expected: 'a duration such as duration("30m") or duration("1h30m")' }],
+    ['timestamp("2026-11-23T24:00:00Z")', { expected: 'an instant such as timestamp("2026-11-23T20:15:00Z")' }],
+    ['timestamp("0000-12-31T00:00:00Z")', { expected: 'an instant such as timestamp("2026-11-23T20:15:00Z")' }],
+    [
+      'now.getHours("Europe/Berlim")',
+      { message: '"Europe/Berlim" is not a time zone', start: 13, nearest: 'Europe/Berlin' },
+    ],
+    ['now.getHours(event.query)', { expected: 'a time zone such as "Europe/Berlin" or "+02:00"' }],
+    ['now.getHours("+25:00")', { message: '"+25:00" is not a time zone' }],
+    ['now.getHours("UTC", 1)', { message: '.getHours() takes at most 1 argument, not 2' }],
+    ['(now - now).getHours("UTC")', { message: '.getHours() takes no argument, not 1' }],
+    ['(now - now).getMonth()', { message: 'what has .getMonth() must be a timestamp, not a duration' }],
+    ['event.query.getHours()', { message: 'what has .getHours() must be a timestamp or duration, not a text' }],
+    ['now.getHour()', { nearest: 'getHours' }],
     ['duration(event.query)', { message: expect.stringContaining('written out') as unknown as string }],
     ['product.id = "x"', { message: 'expected "==" (equality is written with two signs)', start: 11 }],
     ['cart.value > 1 and true', { message: 'expected "&&"', start: 15 }],
@@ -158,8 +243,10 @@ describe('a mistake', () => {
   });
 
   it('is told with the others of the same expression, without what only follows from it', () => {
-    const messages = problemsOf('prodct.id == "x" && cart.valu > 5').map(({ message }) => message);
-    expect(messages).toEqual(['prodct is not a known name', 'cart has no valu']);
+    const messages = problemsOf('prodct.id == "x" && cart.valu > 5 && prodct.at.getHours() > 5').map(
+      ({ message }) => message,
+    );
+    expect(messages).toEqual(['prodct is not a known name', 'cart has no valu', 'prodct is not a known name']);
   });
 
   it('of a condition that is no condition says so', () => {

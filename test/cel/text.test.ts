@@ -18,6 +18,10 @@ describe('a text', () => {
     );
     expect(render('${event.seconds * 2}')).toBe('24');
   });
+  it('shows an instant as CEL writes it, and none that is beyond the calendar', () => {
+    expect(render('${now} ${now + duration("250ms")}')).toBe('2026-11-23T12:00:00Z 2026-11-23T12:00:00.25Z');
+    expect(render('[${now}]', { now: 9e15 })).toBe('[]');
+  });
   it('leaves a hole empty whose fact is missing', () => {
     expect(render('[${event.results}] [${product.name}]', { event: {}, product: null })).toBe('[] []');
     expect(render('${1.0 / 0.0}')).toBe('');

@@ -59,7 +59,7 @@ describe('the words of usher replay', () => {
     [['replay'], 2, 'expected FILE'],
     [['replay', 'a.csv', 'b.csv'], 2, 'takes at most 1'],
     [['replay', 'a.csv', '--sped', 'max'], 2, 'did you mean --speed?'],
-    [['replay', 'log.txt'], 1, '--format rees46 or --format ndjson'],
+    [['replay', 'log.txt'], 1, '--format rees46, --format otto or --format ndjson'],
     [['replay', 'a.csv', '--format', 'xml'], 1, '--format is xml'],
     [['replay', 'a.csv', '--speed', '0'], 1, '--speed is 0; expected max or a number above 0'],
     [['replay', 'a.csv', '--batch', '501'], 1, '--batch is 501; expected a whole number from 1 to 500'],

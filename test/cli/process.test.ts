@@ -91,11 +91,11 @@ describe('usher start', () => {
   it('lists the mistakes of a broken playbook with their places, and does not start', async () => {
     const playbook = join(await folder(), 'playbook');
     await cp(join(root, 'playbooks/demo-store'), playbook, { recursive: true });
-    const rules = await readFile(join(playbook, 'rules.yaml'), 'utf8');
-    await writeFile(join(playbook, 'rules.yaml'), rules.replace('slot: product_upsell', 'slot: product_upsel'));
+    const rules = await readFile(join(playbook, 'rules/product.yaml'), 'utf8');
+    await writeFile(join(playbook, 'rules/product.yaml'), rules.replace('slot: product_upsell', 'slot: product_upsel'));
     const { code, output } = await start('--port', '0', '--data', await folder(), '--playbook', playbook).ended;
     expect(code).toBe(1);
-    expect(output).toMatch(/PLAYBOOK_INVALID[\s\S]*rules\.yaml:\d+:\d+: .*product_upsel/);
+    expect(output).toMatch(/PLAYBOOK_INVALID[\s\S]*rules\/product\.yaml:\d+:\d+: .*product_upsel/);
   });
 
   it('refuses a setting out of its range and an unknown flag, naming what was meant', async () => {

@@ -136,3 +136,44 @@ describe('usher replay of an ndjson file', () => {
     expect(io.errLines.join('\n')).toContain('TOKEN_INVALID');
   });
 });
+
+describe('usher replay of an otto file', () => {
+  const session = (id: number, ...types: readonly string[]) => ({
+    session: id,
+    events: types.map((type, i) => ({ aid: 900 + i, ts: start + i * 1_000, type })),
+  });
+  const facts = async (userId: string) => {
+    const query =
+      'query($ref: VisitorRef) { visitor(ref: $ref) { visitor cart { value lines { productId price } } counts { folded failed } } }';
+    return (await usher.query(query, { ref: { userId } }, usher.devKey!)).data.visitor;
+  };
+
+  it('counts its events, and takes nothing for everything', async () => {
+    const path = fileOf('train.jsonl', [session(801, 'clicks', 'carts', 'orders', 'carts'), session(802, 'clicks')]);
+    const report = await replay(path, '--format', 'otto', '--finish', '30m');
+    expect(report).toMatchObject({ rows: 5, sent: 5, accepted: 5, visitors: 2, fold: { folded: 5, failed: 0 } });
+    expect(report.finishedTo).toBe('2026-01-10T08:30:03.000Z');
+    expect(await facts('801')).toMatchObject({
+      visitor: { productViews: 1, orders: 1, lifetimeValue: 0 },
+      cart: { value: 0, lines: [{ productId: '903', price: 0 }] },
+    });
+  });
+
+  it("has the catalog's prices if it is asked to, and then needs the catalog to have them", async () => {
+    const path = fileOf('priced.jsonl', [session(803, 'clicks', 'carts', 'orders')]);
+    const report = await replay(path, '--format', 'otto', '--catalog-prices');
+    expect(report).toMatchObject({ accepted: 3, fold: { folded: 1, failed: 2 } });
+    expect((await facts('803')).counts).toEqual({ folded: 1, failed: 2 });
+  });
+
+  it.each([
+    [['--format', 'otto', '--speed', '60'], /the lines of otto are visitors one after the other.*expected max/],
+    [['--format', 'rees46', '--catalog-prices'], /--catalog-prices is for otto; rees46 tells prices itself/],
+    [['--format', 'ottto'], /--format is ottto; expected rees46, otto or ndjson/],
+  ])('is refused with %j', async (words, message) => {
+    const io = recordedIo();
+    const path = fileOf('refused.jsonl', [session(804, 'clicks')]);
+    expect(await runCli(['replay', path, ...words, ...here()], io)).toBe(1);
+    expect(io.errLines.join('\n')).toMatch(message);
+  });
+});

@@ -6,9 +6,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import { csvFields } from '../../src/cli/replay/csv.ts';
 import { DerivedCatalog } from '../../src/cli/replay/derivedCatalog.ts';
-import { readFacts, readRows } from '../../src/cli/replay/file.ts';
+import { countRows, readFacts, readRows } from '../../src/cli/replay/file.ts';
 import { uuidV5 } from '../../src/cli/replay/identity.ts';
 import { ndjson } from '../../src/cli/replay/ndjson.ts';
+import { otto } from '../../src/cli/replay/otto.ts';
 import { rees46 } from '../../src/cli/replay/rees46.ts';
 import type { BadRow, Row, RowFormat } from '../../src/cli/replay/row.ts';
 
@@ -101,7 +102,7 @@ describe('rows of a rees46 file', () => {
   it('tell a catalog with the newest price, and what only an earlier row knew', async () => {
     const catalog = new DerivedCatalog();
     for (const row of await rowsOf(fileOf('log.csv', csv.split('\n').slice(0, 4).join('\n')), rees46)) {
-      if (row.kind === 'row') catalog.add(row.product!);
+      if (row.kind === 'row') catalog.add(row.products![0]!);
     }
     expect(parseYaml(catalog.toYaml())).toEqual({
       catalog: {
@@ -162,6 +163,113 @@ describe('lines of an ndjson file', () => {
       'expected visitor: {"userId": "…"} or {"visitorId": "…"}',
       'expected occurredAt: a time like 2026-11-23T20:15:00Z',
       'expected source and sequence, both or neither',
+    ]);
+  });
+});
+
+describe('lines of an otto file', () => {
+  const event = (aid: unknown, ts: unknown, type: unknown) => ({ aid, ts, type });
+  const day = Date.UTC(2022, 7, 1);
+  const file = (...sessions: readonly (object | string)[]) =>
+    fileOf('train.jsonl', sessions.map((each) => (typeof each === 'string' ? each : JSON.stringify(each))).join('\n'));
+  const bought = () =>
+    file(
+      {
+        session: 4,
+        events: [
+          event(7, day, 'clicks'),
+          event(7, day + 10, 'carts'),
+          event(7, day + 20, 'orders'),
+          event(8, day + 20, 'orders'),
+          event(7, day + 20, 'orders'),
+          event(8, day + 21, 'orders'),
+        ],
+      },
+      { session: 5, events: [] },
+      { session: 6, events: [event(7, day + 5, 'clicks')] },
+    );
+  const propertiesOf = (rows: readonly (Row | BadRow)[]) =>
+    rows.map((row) => (row.kind === 'row' ? row.event.properties : row.message));
+
+  it('are all that one visitor did, and what was ordered at one moment is one order', async () => {
+    const rows = (await rowsOf(bought(), otto('zero'))) as Row[];
+    expect(
+      rows.map(({ number, visitor, at, event }) => [number, visitor, at - day, event.type, event.sequence]),
+    ).toEqual([
+      [1, 'u:4', 0, 'product_viewed', 1],
+      [2, 'u:4', 10, 'cart_item_added', 2],
+      [3, 'u:4', 20, 'order_completed', 3],
+      [4, 'u:4', 21, 'order_completed', 4],
+      [5, 'u:6', 5, 'product_viewed', 1],
+    ]);
+    expect(rows[1]!.event).toMatchObject({ occurredAt: '2022-08-01T00:00:00.010Z', visitor: { userId: '4' } });
+    expect(propertiesOf(rows).slice(1, 3)).toMatchObject([
+      { productId: '7', quantity: 1, price: 0 },
+      {
+        lines: [
+          { productId: '7', quantity: 2, price: 0 },
+          { productId: '8', quantity: 1, price: 0 },
+        ],
+      },
+    ]);
+    const orders = rows.slice(2, 4).map(({ event }) => event.properties!['orderId']);
+    expect(new Set([...orders, ...rows.map(({ event }) => event.id)]).size).toBe(2 + 5);
+    const path = bought();
+    const facts = await readFacts(path);
+    expect([facts.lines, await countRows(path, otto('zero'), facts)]).toEqual([3, 5]);
+  });
+
+  it("leave prices out where they are to be the catalog's", async () => {
+    const rows = await rowsOf(bought(), otto('catalog'));
+    expect(propertiesOf(rows).slice(1, 3)).toEqual([
+      { productId: '7', quantity: 1 },
+      {
+        orderId: expect.any(String),
+        lines: [
+          { productId: '7', quantity: 2 },
+          { productId: '8', quantity: 1 },
+        ],
+      },
+    ]);
+  });
+
+  it('tell a catalog of all products, whose prices are still to be written', async () => {
+    const catalog = new DerivedCatalog();
+    for (const row of await rowsOf(bought(), otto('zero'))) {
+      if (row.kind === 'row') for (const product of row.products!) catalog.add(product);
+    }
+    expect(parseYaml(catalog.toYaml())).toEqual({
+      catalog: { 7: { name: 'Product 7', price: 0 }, 8: { name: 'Product 8', price: 0 } },
+    });
+  });
+
+  it('make more than one order of more lines than an order may have', async () => {
+    const events = Array.from({ length: 201 }, (_, aid) => event(aid, day, 'orders'));
+    const rows = await rowsOf(file({ session: 1, events: [...events, event(200, day, 'orders')] }), otto('zero'));
+    expect(rows.map((row) => (row as Row).event.properties!['lines'])).toMatchObject([
+      { length: 200 },
+      [{ productId: '200', quantity: 2 }],
+    ]);
+  });
+
+  it('that are no events say what came, and the rest goes on', async () => {
+    const wrong = file(
+      '{"session":',
+      { session: 'a', events: [] },
+      {
+        session: 1,
+        events: [event('7', day, 'clicks'), event(7, '1', 'clicks'), event(7, day, 'looks'), event(7, day, 'clicks')],
+      },
+    );
+    const rows = await rowsOf(wrong, otto('zero'));
+    expect(rows.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(propertiesOf(rows)).toEqual([
+      expect.stringContaining('not JSON'),
+      'expected {"session": a number, "events": [{"aid": …, "ts": …, "type": …}, …]}',
+      'aid is "7"; expected the number of a product',
+      'ts is "1"; expected milliseconds since 1970',
+      'type is "looks"; expected clicks, carts or orders',
+      { productId: '7' },
     ]);
   });
 });

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GraphqlClient } from '../../src/cli/client.ts';
-import { readFacts } from '../../src/cli/replay/file.ts';
+import { countRows, readFacts } from '../../src/cli/replay/file.ts';
 import { rees46 } from '../../src/cli/replay/rees46.ts';
 import type { ReplayReport } from '../../src/cli/replay/report.ts';
-import { rowCount, runReplay } from '../../src/cli/replay/run.ts';
+import { runReplay } from '../../src/cli/replay/run.ts';
 import { senderLimits } from '../../src/cli/replay/sender.ts';
 import { Tally } from '../../src/cli/replay/tally.ts';
 import { seededRandom } from '../support/random.ts';
@@ -38,11 +38,12 @@ export async function replayThroughKills(
   const client = new GraphqlClient(usher.url, usher.key, limits.inFlight + 1);
   const tally = new Tally();
   const facts = await readFacts(file);
-  const job = { path: file, format: rees46, facts, speed: null, finishMs: 1_800_000, limits, catalog: null };
+  const rows = await countRows(file, rees46, facts);
+  const job = { path: file, format: rees46, facts, rows, speed: null, finishMs: 1_800_000, limits, catalog: null };
   const stop = new AbortController();
   const random = seededRandom(options.seed);
   // Not in the last rows: every kill must find rows that are still to be sent.
-  const moments = Array.from({ length: options.kills }, () => Math.floor((0.02 + 0.9 * random()) * rowCount(job))).sort(
+  const moments = Array.from({ length: options.kills }, () => Math.floor((0.02 + 0.9 * random()) * rows)).sort(
     (a, b) => a - b,
   );
   const kills: Kill[] = [];

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { present } from '../../src/fold/present.ts';
+import { present, type Viewer } from '../../src/fold/present.ts';
 import { why } from '../../src/fold/why.ts';
 import type { Slot } from '../../src/model/visitor.ts';
+import type { Playbook, ReadCondition, Rule, Show } from '../../src/playbook/playbook.ts';
 import { TestBundles } from '../support/bundles.ts';
 import { FoldShard } from '../support/foldShard.ts';
 
@@ -40,8 +41,15 @@ function shownAfter(events: readonly object[]): Slot | undefined {
 const add = (quantity: number) => ({ type: 'cart_item_added', properties: { productId: 'p_017', quantity } });
 const view = { type: 'product_viewed', properties: { productId: 'p_017' } };
 
-function presented(slot: Slot | undefined, now: number, playbooks = (version: string) => bundles.playbook(version)) {
-  const shown = present(slot, definition, playbooks, { playbook: compiled }, now);
+const nowhere: Viewer = { page: null, device: null, timeZone: null };
+
+function presented(
+  slot: Slot | undefined,
+  now: number,
+  playbooks: (version: string) => Playbook | null = (version) => bundles.playbook(version),
+  viewer = nowhere,
+) {
+  const shown = present(slot, definition, playbooks, { playbook: compiled, ...viewer }, now);
   return { shown, why: why(shown, compiled, playbooks) };
 }
 
@@ -118,5 +126,107 @@ describe('a slot that no rule decided', () => {
     expect(presented(only, 2_000_000).why.sentence).toBe(
       'The fallback: no rule shows anything here now; upsell_over_100 has ended',
     );
+  });
+});
+
+describe('a content for some pages, devices or hours only', () => {
+  const slot = shownAfter([add(2), view]);
+  /** The playbook with conditions at these rules. */
+  function withOnly(only: { readonly [rule: string]: Partial<ReadCondition> }, timezone = 'UTC') {
+    const rules = new Map<string, Rule>(compiled.rules);
+    for (const [id, condition] of Object.entries(only)) {
+      const rule = rules.get(id)!;
+      const show = rule.entries[0] as Show;
+      const whole: ReadCondition = { pages: null, devices: null, hours: null, ...condition };
+      rules.set(id, { ...rule, entries: [{ ...show, do: 'show', only: whole }] });
+    }
+    return { ...compiled, timezone, rules };
+  }
+  const look = (playbook: Playbook, viewer: Partial<Viewer>, now = 1000) => {
+    const { shown, why } = presented(slot, now, () => playbook, { ...nowhere, ...viewer });
+    return { content: shown.content.id, reasons: why.losers.map(({ reason }) => reason), sentence: why.sentence };
+  };
+
+  it('is shown on these pages, and on no page that is not told', () => {
+    const playbook = withOnly({ upsell_over_100: { pages: ['product', 'cart'] } });
+    for (const page of ['product', 'cart']) expect(look(playbook, { page }).content).toBe('extra_warranty');
+    for (const page of ['home', null]) {
+      expect(look(playbook, { page })).toEqual({
+        content: 'home_again',
+        reasons: ['not on this page', 'smaller id'],
+        sentence:
+          'Shown because you viewed p_017 (home_offer); upsell_over_100 is there, but not on this page; home_second lost to a smaller rule id',
+      });
+    }
+  });
+
+  it('is shown on these devices, and on none that is not known', () => {
+    const playbook = withOnly({ upsell_over_100: { devices: ['mobile', 'tablet'] } });
+    expect(look(playbook, { device: 'tablet' }).content).toBe('extra_warranty');
+    for (const device of ['desktop', null]) {
+      const { content, reasons, sentence } = look(playbook, { device });
+      expect([content, reasons[0]]).toEqual(['home_again', 'not on this device']);
+      expect(sentence).toContain('upsell_over_100 is there, but not on this device');
+    }
+  });
+
+  it('is shown at these hours by the clocks of the page, or of the playbook where the page tells no time zone that there is', () => {
+    const evening = { from: 18 * 60, to: 23 * 60, days: null };
+    const playbook = withOnly({ upsell_over_100: { hours: evening } }, 'Europe/Berlin');
+    // The epoch's first minutes: 1:00 in Berlin, 9:00 in Tokyo, 19:00 in New York, 0:00 in UTC.
+    expect(look(playbook, { timeZone: 'America/New_York' }).content).toBe('extra_warranty');
+    for (const timeZone of ['Asia/Tokyo', 'UTC', 'Mars/Olympus', null]) {
+      const { content, reasons, sentence } = look(playbook, { timeZone });
+      expect([content, reasons[0]]).toEqual(['home_again', 'not at this hour']);
+      expect(sentence).toContain('upsell_over_100 is there, but not at this hour');
+    }
+    const early = withOnly({ upsell_over_100: { hours: { from: 60, to: 120, days: [3] } } }, 'Europe/Berlin');
+    for (const timeZone of ['Mars/Olympus', null]) expect(look(early, { timeZone }).content).toBe('extra_warranty');
+    expect(look(early, { timeZone: 'UTC' }).content).toBe('home_again');
+  });
+
+  it('begins and ends by the minute, without an event', () => {
+    const playbook = withOnly({ upsell_over_100: { hours: { from: 5, to: 10, days: [3] } } });
+    const shownAt = (ms: number) => look(playbook, {}, ms).content;
+    expect([299_999, 300_000, 599_999, 600_000].map(shownAt)).toEqual([
+      'home_again',
+      'extra_warranty',
+      'extra_warranty',
+      'home_again',
+    ]);
+  });
+
+  it('must meet all that it asks for', () => {
+    const playbook = withOnly({
+      upsell_over_100: { pages: ['product'], devices: ['mobile'], hours: { from: 0, to: 5, days: null } },
+    });
+    const reasonOf = (viewer: Partial<Viewer>, now: number) => look(playbook, viewer, now).reasons[0];
+    expect(look(playbook, { page: 'product', device: 'mobile' }).content).toBe('extra_warranty');
+    expect(reasonOf({ page: 'home', device: 'mobile' }, 0)).toBe('not on this page');
+    expect(reasonOf({ page: 'product', device: 'desktop' }, 0)).toBe('not on this device');
+    expect(reasonOf({ page: 'product', device: 'mobile' }, 300_000)).toBe('not at this hour');
+  });
+
+  it('tells so of a loser that would not be shown if the winner went', () => {
+    const playbook = withOnly({ home_offer: { pages: ['home'] } });
+    expect(look(playbook, { page: 'product' })).toMatchObject({
+      content: 'extra_warranty',
+      reasons: ['not on this page', 'priority'],
+    });
+  });
+
+  it('leaves the fallback, which has no condition, when none is for here', () => {
+    const here = { pages: ['cart'] };
+    const playbook = withOnly({ upsell_over_100: here, home_offer: here, home_second: here });
+    const { content, reasons, sentence } = look(playbook, { page: 'product' });
+    expect([content, ...reasons]).toEqual(['plain', 'not on this page', 'not on this page', 'not on this page']);
+    expect(sentence).toBe(
+      'The fallback: no rule shows anything here now; upsell_over_100 is there, but not on this page; home_offer is there, but not on this page; home_second is there, but not on this page',
+    );
+  });
+
+  it('has ended for everyone when its time is over', () => {
+    const playbook = withOnly({ upsell_over_100: { pages: ['cart'] } });
+    expect(look(playbook, { page: 'home' }, 2_000_000).reasons[0]).toBe('expired');
   });
 });

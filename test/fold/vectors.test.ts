@@ -49,12 +49,15 @@ const cuts: readonly [name: string, cut: Cut][] = [
   ['one at a time, from the store', oneByOne],
 ];
 
-describe.each(['sequence', 'retries', 'time', 'slots', 'shop', 'outputs'])('the log of a shard: %s', (file) => {
-  for (const [cutName, cut] of cuts) {
-    describe(cutName, () => {
-      it.each(readVectors<readonly FoldCase[]>(`fold/${file}.json`))('$name ($semantics)', (given) => {
-        runCase(given, cut, (expected, came, where) => expect(came, where).toMatchObject(expected));
+describe.each(['sequence', 'retries', 'time', 'slots', 'shop', 'deciding', 'outputs'])(
+  'the log of a shard: %s',
+  (file) => {
+    for (const [cutName, cut] of cuts) {
+      describe(cutName, () => {
+        it.each(readVectors<readonly FoldCase[]>(`fold/${file}.json`))('$name ($semantics)', (given) => {
+          runCase(given, cut, (expected, came, where) => expect(came, where).toMatchObject(expected));
+        });
       });
-    });
-  }
-});
+    }
+  },
+);

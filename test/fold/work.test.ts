@@ -24,6 +24,7 @@ const meta: ShardMeta = {
   active: null,
   lastId: null,
   counters: noCounts,
+  segments: {},
 };
 const budget = { timers: 100 };
 

@@ -123,6 +123,7 @@ async function commit(version: number, more: Partial<Activity> = {}, expiresAt: 
     receivedAt: 0,
     rules: ['r'],
     slots: ['a'],
+    segments: [],
     detail: null,
     properties: null,
     ...more,
@@ -131,7 +132,7 @@ async function commit(version: number, more: Partial<Activity> = {}, expiresAt: 
   meta = made.meta;
 }
 const deliver = () => broadcast.publish(late.shift()!);
-const open = () => contentUpdates(context, visitor, [...playbook.slots.values()], null);
+const open = () => contentUpdates(context, visitor, [...playbook.slots.values()], null, context.viewer(null));
 const causes = (updates: readonly IteratorResult<{ cause: { eventId: string | null } | null }>[]) =>
   updates.map(({ value }) => value?.cause?.eventId ?? null);
 
@@ -181,7 +182,7 @@ describe('a subscriber', () => {
 describe('a visitor without an event for longer than the retention', () => {
   it('is shown fallbacks, as one that nobody knows', async () => {
     const read = async () => {
-      const query = { loader: context.loader, names: ['a'], page: null, after: null, waitMs: 1_000 };
+      const query = { loader: context.loader, names: ['a'], viewer: context.viewer(null), after: null, waitMs: 1_000 };
       context.loader.clear(visitor);
       const [answer] = await context.services.slots.readOf(visitor, query);
       return 'source' in answer! ? [answer.source, answer.version] : answer;
@@ -204,7 +205,7 @@ describe('what was last known, while the state is away', () => {
   const away = () => Promise.reject(new UsherError('STATE_UNAVAILABLE', 'away'));
   async function read(of = visitor) {
     context.loader.clear(of);
-    const query = { loader: context.loader, names: ['a'], page: null, after: null, waitMs: 0 };
+    const query = { loader: context.loader, names: ['a'], viewer: context.viewer(null), after: null, waitMs: 0 };
     const [answer] = await context.services.slots.readOf(of, query);
     return 'source' in answer! ? [answer.source, answer.version, answer.stale] : answer;
   }

@@ -28,7 +28,10 @@ import { bound } from '../support/bound.ts';
 const shards = 2;
 const visitSecret = 'a secret of at least thirty-two characters';
 const key = 'usk_read_only_0123456789=read';
-/** Slots of several content types, with texts that JSON must escape, a loser, and facts of every kind. */
+/**
+ * Slots of several content types, declared and not, some of whose fields are clashing, missing or beyond GraphQL; with texts that JSON must
+ * escape, a loser, and facts of every kind.
+ */
 const playbookText = `format: 1
 currency: USD
 timezone: UTC
@@ -37,17 +40,39 @@ events:
     name: Looked
     says: looked at \${event.what}
     properties: { type: object, required: [what], properties: { what: { type: string }, times: { type: number } } }
+types:
+  offer:
+    name: An offer
+    properties:
+      properties:
+        id: { type: string, description: What every content has already. }
+        title: { type: string, maxLength: 40 }
+        times: { type: number }
+        price: { type: number }
+        large: { type: integer }
+        few: { type: integer }
+        isNew: { type: boolean }
+        tags: { type: array, items: { type: string } }
+        percents: { type: array, items: { type: number } }
+        nested: { type: object }
+        with-hyphen: { type: string }
+        constructor: { type: string }
+  tile: { properties: { properties: { title: { type: string }, colour: { type: string } } } }
 content:
-  nothing: { type: offer, title: Nothing yet }
-  look: { type: offer, title: "You “looked” at \${event.what}, \${event.times} times" }
+  free: { type: free, title: 7, colour: [red] }
+  tile: { type: tile, title: "A tile" }
+  nothing: { type: offer, title: Nothing yet, id: not mine, large: 3000000000, few: 3, isNew: true }
+  look: { type: offer, title: "You “looked” at \${event.what}, \${event.times} times", times: "\${event.times}" }
   offer: { type: offer, title: "Line one\\nline two", price: 3.5, tags: [a, "b\\"c"], nested: { deep: { er: true, no: null } } }
 slots:
   hero: { accepts: offer, fallback: nothing }
   rail: { page: product, accepts: offer, fallback: nothing }
   empty: { accepts: offer, fallback: nothing }
+  free: { fallback: free }
+  tile: { fallback: tile }
 rules:
   show_look: { name: Show the look, when: looked, if: event.times > 0, then: [{ show: { slot: hero, content: look, for: 1h } }] }
-  show_offer: { name: Show an offer, when: looked, priority: 7, then: [{ show: { slot: hero, content: offer } }, { show: { slot: rail, content: look, for: 2h } }] }
+  show_offer: { name: Show an offer, when: looked, priority: 7, then: [{ show: { slot: hero, content: offer, only: { page: [product, home] } } }, { show: { slot: rail, content: look, for: 2h } }] }
 `;
 
 let fast: Gateway;
@@ -180,6 +205,12 @@ async function send({ url }: Gateway, { query, variables, token, accept }: Sent)
 const leaves: Record<string, readonly string[]> = {
   PersonalizedSlot: ['name', 'source', 'version', 'cursor', 'decidedAt', 'expiresAt', 'stale', '__typename'],
   Content: ['id', 'type', 'data', '__typename'],
+  OfferContent: [
+    ...['id', 'type', 'data', '__typename', 'title', 'times', 'price', 'large', 'few', 'isNew'],
+    ...['tags', 'percents', 'nested', 'constructor'],
+  ],
+  TileContent: ['id', 'type', 'data', '__typename', 'title', 'colour'],
+  JsonContent: ['id', 'type', 'data', '__typename'],
   Why: ['sentence', 'ruleId', 'playbookVersion', 'eventId', '__typename'],
   Fact: ['name', 'value', '__typename'],
   Loser: ['ruleId', 'contentId', 'reason', '__typename'],
@@ -190,6 +221,9 @@ const objects: Record<string, readonly (readonly [string, string])[]> = {
     ['why', 'Why'],
   ],
   Content: [],
+  OfferContent: [],
+  TileContent: [],
+  JsonContent: [],
   Why: [
     ['facts', 'Fact'],
     ['losers', 'Loser'],
@@ -213,9 +247,25 @@ function selectionOf(type: string, depth: number): fc.Arbitrary<string> {
   const nested = objects[type]!.map(([field, inner]) =>
     fc.tuple(aliased(field), selectionOf(inner, depth + 1)).map((parts) => parts.join(' ')),
   );
-  const condition = fc.constantFrom('...', `... on ${type}`, type === 'Content' ? '... on JsonContent' : '...');
-  const fragment = depth < 3 ? [fc.tuple(condition, selectionOf(type, depth + 1)).map((parts) => parts.join(' '))] : [];
-  const named = type === 'PersonalizedSlot' || type === 'Content' ? [fc.constant(`...${type}Parts`)] : [];
+  const fragmentOn = (condition: string, on: string) =>
+    selectionOf(on, depth + 1).map((selection) => `${condition} ${selection}`);
+  const typed = ['OfferContent', 'TileContent', 'JsonContent'];
+  const fragment =
+    depth >= 3
+      ? []
+      : [
+          fragmentOn('...', type),
+          fragmentOn(`... on ${type}`, type),
+          ...(type === 'Content' ? typed.flatMap((on) => Array(3).fill(fragmentOn(`... on ${on}`, on))) : []),
+          // Content, from within one of its types.
+          ...(typed.includes(type) ? [fragmentOn('... on Content', 'Content')] : []),
+        ];
+  const named =
+    type === 'PersonalizedSlot'
+      ? [fc.constant(`...${type}Parts`)]
+      : type === 'Content'
+        ? [fc.constant(`...${type}Parts`), fc.constant('...OfferParts')]
+        : [];
   const one = fc.oneof(
     { weight: 8, arbitrary: leaf },
     ...nested.map((arbitrary) => ({ weight: 2, arbitrary })),
@@ -261,7 +311,7 @@ function literalText(value: unknown): string {
 }
 
 const names = fc.oneof(
-  { weight: 8, arbitrary: fc.array(fc.constantFrom('hero', 'rail', 'empty'), { maxLength: 4 }) },
+  { weight: 8, arbitrary: fc.array(fc.constantFrom('hero', 'rail', 'empty', 'free', 'tile'), { maxLength: 4 }) },
   {
     weight: 1,
     arbitrary: fc.constantFrom(
@@ -298,7 +348,13 @@ const request = fc
     context: argument(
       'context',
       'PageContextInput',
-      fc.constantFrom<unknown>({ page: 'product' }, { page: null, url: 'x' }, { other: 1 }),
+      fc.constantFrom<unknown>(
+        { page: 'product' },
+        { page: null, url: 'x' },
+        { page: 'home', timeZone: 'Asia/Tokyo' },
+        { timeZone: 7 },
+        { other: 1 },
+      ),
     ),
     token: fc.oneof(
       { weight: 6, arbitrary: fc.constantFrom(0, 1, 2) },
@@ -322,6 +378,7 @@ const request = fc
       query += ` fragment PersonalizedSlotParts on PersonalizedSlot { ${parts[1].join(' ')} }`;
     if (query.includes('...ContentParts'))
       query += ` fragment ContentParts on Content ${parts[0].replaceAll('...ContentParts', 'id')}`;
+    if (query.includes('...OfferParts')) query += ' fragment OfferParts on OfferContent { title few __typename }';
     return { query, variables: Object.assign({}, ...all.map(({ variables }) => variables)), token, accept, away };
   });
 

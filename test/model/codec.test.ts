@@ -145,6 +145,8 @@ const visitors: fc.Arbitrary<Visitor> = fc.record({
       traits: map(json).map(TraitStates.of),
     }),
   ),
+  rules: map(json).map(TraitStates.of),
+  segments: fc.dictionary(name, time),
   slots: map(fc.record({ version: small, candidates: fc.array(candidate, { maxLength: 3 }) })),
   timers: fc.array(timer, { maxLength: 4 }),
 });

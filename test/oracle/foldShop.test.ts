@@ -1,14 +1,17 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { defaultFoldSettings } from '../../src/fold/settings.ts';
 import type { AppendEntry } from '../../src/log/eventLog.ts';
 import { sqliteLog } from '../../src/log/sqliteLog.ts';
+import { canonicalJson } from '../../src/model/json.ts';
 import type { LogRecord } from '../../src/model/record.ts';
 import { shardOf } from '../../src/model/shard.ts';
 import { noCounts } from '../../src/model/shardMeta.ts';
 import { Bundles } from '../../src/playbook/bundles.ts';
+import { compilePlaybook } from '../../src/playbook/compile.ts';
 import { readPlaybook } from '../../src/playbook/read.ts';
 import { localBroadcast } from '../../src/push/localBroadcast.ts';
 import { openSqlite, type SqliteFile } from '../../src/sqlite/sqlite.ts';
@@ -23,14 +26,27 @@ import { type Comparison, compareWithOracle, foldOracle, type PlainBundles, plai
 import { shopHistory } from '../support/shopHistory.ts';
 import { dumpFolder, dumpRecords } from '../support/topicDump.ts';
 
-/** The demo store's playbook, and one that it might become: rules paused, moved up and down, with other words. */
+/**
+ * The demo store's playbook, with a file of rules that decide by time and append events, and one that it might become: rules paused,
+ * moved up and down, with other words.
+ */
 async function demoStores(): Promise<readonly { readonly playbookText: string; readonly catalogText: string }[]> {
-  const { playbookText, catalogText } = await readPlaybook('playbooks/demo-store');
+  const { playbookText: alone, catalogText } = await readPlaybook('playbooks/demo-store');
+  const { files } = JSON.parse(alone) as { readonly files: Readonly<Record<string, string>> };
+  const deciding = await readFile('test/vectors/playbooks/shopDeciding.yaml', 'utf8');
+  const playbookText = canonicalJson({ files: { ...files, 'deciding.yaml': deciding } });
   const changed = playbookText
     .replace('priority: 20', 'priority: 95')
     .replace('while: cart.value > 100', 'while: cart.value > 150')
     .replace('name: Help with a search', 'status: paused')
-    .replace('for: 2h', 'for: 30m');
+    .replace('for: 2h', 'for: 30m')
+    .replace('over: 6h', 'over: 12h')
+    .replace('traits.w_interest > 2', 'traits.w_interest > 3')
+    .replace('times: 2, same: product.category, as: seen', 'as: seen');
+  for (const text of [playbookText, changed]) {
+    const { playbook, problems } = compilePlaybook(text);
+    if (playbook === null) throw new Error(problems.map(({ file, message }) => `${file}: ${message}`).join('\n'));
+  }
   return [
     { playbookText, catalogText },
     { playbookText: changed, catalogText },
@@ -83,9 +99,21 @@ describe('a log of the demo store, folded by the embedded Usher', () => {
       for (const outcome of await log.append(entries)) expect(outcome.ok).toBe(true);
       entries = [];
     };
+    /** Rules append what they have to say after the commit that says so. */
+    const saysNoMore = async () => {
+      for (;;) {
+        await worker.caughtUp(AbortSignal.timeout(60_000));
+        const all = [...Array(shards).keys()];
+        const waiting = await Promise.all(all.map((shard) => store.readOutbox(shard, null, 1)));
+        const metas = await Promise.all(all.map((shard) => store.readMeta(shard)));
+        const ends = await Promise.all(all.map(async (shard) => (await log.bounds(shard)).end));
+        if (waiting.flat().length === 0 && metas.every((meta, shard) => meta?.position === ends[shard])) return;
+        await sleep(5);
+      }
+    };
     const compare = async () => {
       await append();
-      await worker.caughtUp(AbortSignal.timeout(60_000));
+      await saysNoMore();
       await dumpFolder(folder, shards, dump);
       compared.push(await compareWithOracle(store, { dump, shards }));
     };
@@ -96,7 +124,7 @@ describe('a log of the demo store, folded by the embedded Usher', () => {
       now += afterMs;
       const of = visitor === null ? [...Array(shards).keys()] : [shardOf(visitor, shards)];
       entries.push(...of.map((shard) => ({ shard, key: visitor, value })));
-      if (++steps % 500 === 0) await compare();
+      if (++steps % 1_000 === 0) await compare();
     }
     await compare();
     await worker.stop();
@@ -108,7 +136,7 @@ describe('a log of the demo store, folded by the embedded Usher', () => {
   });
 
   it('is what the oracle says, to the last timer, all along', async () => {
-    expect(compared.length).toBeGreaterThan(6);
+    expect(compared.length).toBeGreaterThan(3);
     for (const { visitors, behind, first, mismatches } of compared) {
       expect([first, mismatches, behind]).toEqual([null, 0, 0]);
       expect(visitors).toBeGreaterThan(50);

@@ -87,11 +87,14 @@ export async function openCluster(server: RedisServer, address: string) {
         readonly limits?: Partial<WorkerLimits>;
         readonly copiedTypes?: readonly string[];
         readonly snapshots?: true | ((snapshots: Snapshots) => Snapshots);
+        /** How long a topic may take to answer before what was sent to it is sent again. */
+        readonly deadlineMs?: number;
       } = {},
     ): Promise<TestWorker> {
       const own = await openKafkaLog(options);
       const connection = await openRedis(redisSettings(server.url, { shards }));
-      const topics = { partitions, replication: 1, minInsyncReplicas: 1, retentionMs: dayMs, deadlineMs: 3_000 };
+      const deadlineMs = with_.deadlineMs ?? 3_000;
+      const topics = { partitions, replication: 1, minInsyncReplicas: 1, retentionMs: dayMs, deadlineMs };
       const outputs = kafkaOutputs({ ...topics, connection: options.connection, namespace });
       const part = { ...topics, connection: options.connection, topic: `${namespace}.profiles`, shards };
       const opened = with_.snapshots === undefined ? null : await openKafkaSnapshots(part);

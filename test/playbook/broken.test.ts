@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { SourceFile } from '../../src/playbook/problem.ts';
-import { compileFiles } from '../support/playbooks.ts';
+import { compileFiles, marked } from '../support/playbooks.ts';
 
 /** What the rules below refer to; its four lines stand before the text of each case. */
 const base = `content: { hi: { type: offer, title: "Hi \${product.name}" }, plain: { type: offer }, hero: { type: hero } }
@@ -9,20 +8,6 @@ rules:
   ok: { when: product_viewed, then: [{ show: { slot: side, content: hi } }] }
 `;
 const baseLines = base.split('\n').length - 1;
-
-/** The text, and the line and column of each ▸ in it, which is taken out. */
-function marked(text: string): { text: string; places: string[] } {
-  const parts = text.split('▸');
-  const plain = parts.join('');
-  const file = new SourceFile('', plain);
-  let offset = 0;
-  const places = parts.slice(0, -1).map((part) => {
-    offset += part.length;
-    const { line, column } = file.position(offset);
-    return `${line}:${column}`;
-  });
-  return { text: plain, places };
-}
 
 /** One mistake, or more, each at its ▸. */
 function expectProblems(before: string, text: string, messages: readonly string[]): void {
@@ -102,7 +87,7 @@ describe('a mistake in a rule is told with its place', () => {
     [
       'the time in while',
       '  r: { when: page_viewed, then: [{ show: { slot: side, content: plain, while: ▸now == null } }] }',
-      'now is not known here: while is tried at events; use for or until to end at a time',
+      'now is not known here: while is tried at events; use for or until to end at a time, or a segment',
     ],
     [
       'a duration in words',
@@ -173,38 +158,24 @@ describe('a mistake in a rule is told with its place', () => {
 
 describe('a word of the format that a later version runs', () => {
   it.each<[string, string, string]>([
-    [
-      'absence',
-      '  r: { when: { ▸absent: order_completed, since: cart_item_added, for: 30m }, then: [{ show: { slot: side, content: plain } }] }',
-      'when: { absent: … } is not run by this version yet',
-    ],
-    [
-      'sequence',
-      '  r: { when: { ▸sequence: [{ event: product_viewed }], within: 5m }, then: [{ show: { slot: side, content: plain } }] }',
-      'when: { sequence: … } is not run by this version yet',
-    ],
-    [
-      'limit',
-      '  r: { when: page_viewed, then: [{ show: { slot: side, content: plain } }], ▸limit: { times: 1, per: cart.id } }',
-      'limit is not run by this version yet',
-    ],
     ['send', '  r: { when: page_viewed, then: [{ ▸send: { action: mail } }] }', 'send is not run by this version yet'],
     [
-      'segments in a condition',
-      '  r: { when: page_viewed, if: ▸segments.vip, then: [{ show: { slot: side, content: plain } }] }',
-      'segments is not known here: segments are not run by this version yet',
+      'a purpose',
+      '  r: { when: page_viewed, then: [{ show: { slot: side, content: plain } }], ▸purpose: marketing }',
+      'purpose is not run by this version yet',
     ],
     [
-      'the section segments',
-      '▸segments: { vip: { if: visitor.orders > 5 } }',
-      'segments is not run by this version yet',
+      'consent in a condition',
+      '  r: { when: page_viewed, if: ▸consent.marketing, then: [{ show: { slot: side, content: plain } }] }',
+      'consent is not known here: consent is not run by this version yet',
     ],
+    ['the section experiments', '▸experiments: {}', 'experiments is not run by this version yet'],
     [
-      'a window',
-      'traits: { t: { count: page_viewed, over: ▸30m } }',
-      'a window (over: 30m) is not run by this version yet',
+      'a schedule',
+      '  r: { when: { ▸schedule: daily }, then: [{ show: { slot: side, content: plain } }] }',
+      'schedule is not run by this version yet',
     ],
-    ['by', 'traits: { t: { count: product_viewed, ▸by: product.category } }', 'by is not run by this version yet'],
+    ['top', 'traits: { t: { count: product_viewed, ▸top: 3 } }', 'top is not run by this version yet'],
   ])('is known: %s', (_name, text, message) => {
     expectProblems(base, text, [message]);
   });
@@ -245,7 +216,7 @@ describe('a mistake in another section is told with its place', () => {
     [
       'a path, which only built-in traits have',
       'traits: { t: { count: page_viewed, ▸path: visitor.x } }',
-      'unknown key path',
+      'unknown key path (rate?)',
     ],
     [
       'a trait that reads traits',

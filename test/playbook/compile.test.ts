@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CelError } from '../../src/cel/errors.ts';
 import { bundleHash, compileCatalog, compilePlaybook } from '../../src/playbook/compile.ts';
 import type { Scope } from '../../src/playbook/playbook.ts';
-import { compileFiles, playbookOf, playbookTextOf } from '../support/playbooks.ts';
+import { compileFiles, playbookOf, playbookTextOf, showOf } from '../support/playbooks.ts';
 
 const scope = (roots: Partial<Record<keyof Scope, unknown>>) => roots as unknown as Scope;
 const slots = 'slots: { side: { fallback: plain } }\n';
@@ -124,7 +124,7 @@ describe('a compiled playbook', () => {
     const playbook = playbookOf(
       `${content}${slots}rules: { r: { when: order_completed, if: event.value > 20, then: ${show()} } }`,
     );
-    expect(playbook.rules.get('r')?.entries[0]?.captures).toEqual(['event.value', 'event.orderId']);
+    expect(showOf(playbook, 'r').captures).toEqual(['event.value', 'event.orderId']);
     expect(
       playbook.contents.get('hi')?.render([
         ['event.value', 20.5],
@@ -143,7 +143,7 @@ describe('captured facts', () => {
     const playbook = playbookOf(
       `${content('${product.name} ${cart.value}')}rules: { r: { when: product_viewed, if: ${condition.replace('now > now', 'now != null')}, then: [{ if: device.kind == "mobile" && page.path != "", show: { slot: side, content: hi, while: product.id == "x" && visitor.orders == 0 } }] } }`,
     );
-    expect(playbook.rules.get('r')?.entries[0]?.captures).toEqual([
+    expect(showOf(playbook, 'r').captures).toEqual([
       'product.name',
       'cart.value',
       'product.id',
@@ -160,7 +160,7 @@ describe('captured facts', () => {
       .map((name) => `\${product.${name}}`)
       .join(' ');
     const rules = `rules: { r: { when: product_viewed, then: ${show(', while: event.productId != ""')} } }`;
-    expect(playbookOf(`${content(nine)}${rules}`).rules.get('r')?.entries[0]?.captures).toHaveLength(8);
+    expect(showOf(playbookOf(`${content(nine)}${rules}`), 'r').captures).toHaveLength(8);
     const { problems } = compileFiles({ 'r.yaml': `${content(`${nine} \${cart.value}`)}${rules}` });
     expect(problems[0]).toMatchObject({ line: 3, expected: 'at most 8' });
   });

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
@@ -8,6 +8,7 @@ import { parse, stringify } from 'yaml';
 import { playbookSchema, readCatalogSection, readSections } from '../../src/playbook/format.ts';
 import { Report } from '../../src/playbook/problem.ts';
 import { entryOf, readYaml } from '../../src/playbook/tree.ts';
+import { demoStoreFiles } from '../support/demoStore.ts';
 
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 addFormats.default(ajv);
@@ -23,12 +24,10 @@ function readerTakes(value: unknown): boolean {
   return !report.failed;
 }
 
-const folder = join(import.meta.dirname, '../../playbooks/demo-store');
-const files = readdirSync(folder).filter((file) => file.endsWith('.yaml'));
-const documents: [string, object][] = files.map((file) => [
-  file,
-  parse(readFileSync(join(folder, file), 'utf8')) as object,
-]);
+const documents: [string, object][] = [
+  ...demoStoreFiles,
+  ['constructs.yaml', readFileSync(join(import.meta.dirname, 'constructs.yaml'), 'utf8')] as const,
+].map(([file, text]) => [file, parse(text) as object]);
 
 type Path = readonly (string | number)[];
 function pathsOf(value: unknown, at: Path = []): Path[] {
@@ -45,7 +44,7 @@ function parentOf(value: unknown, path: Path): Container {
 }
 
 describe('the JSON Schema for editors', () => {
-  it.each(documents)('accepts %s of the demo store, as the reader does', (_file, document) => {
+  it.each(documents)('accepts %s, as the reader does', (_file, document) => {
     expect(validate(document), JSON.stringify(validate.errors)).toBe(true);
     expect(readerTakes(document)).toBe(true);
   });
@@ -70,8 +69,21 @@ describe('the JSON Schema for editors', () => {
       { a: 1 },
       { event: 'page_viewed' },
       { show: {} },
+      { times: 2 },
+      { entered: ['a'] },
+      { spent: '5m' },
+      { sequence: [{ event: 'a' }], within: '5m' },
+      { absent: 'a', since: ['b'], for: '5m' },
+      'session',
+      '09:00-18:00',
+      '24:00-09:00',
+      ['mon'],
+      'mobile',
     );
-    const extraKeys = fc.constantFrom('for', 'extra', 'name', 'limit', 'type', 'when', 'then');
+    const extraKeys = fc.constantFrom(
+      ...['for', 'extra', 'name', 'limit', 'type', 'when', 'then', 'over', 'by', 'set', 'show', 'emit', 'only'],
+      ...['entered', 'within', 'since', 'spent', 'hours', 'days', 'unless', 'pinned'],
+    );
     let refused = 0;
     fc.assert(
       fc.property(

@@ -216,6 +216,7 @@ describe('watching what the fold does', () => {
     receivedAt: null,
     rules: [],
     slots: [],
+    segments: [],
     detail: null,
     properties: null,
   });

@@ -23,7 +23,7 @@ const meta: ShardMeta = {
     rebuilding: false,
     appendTime: 0,
   },
-  ...{ active: null, lastId: null, counters: noCounts },
+  ...{ active: null, lastId: null, counters: noCounts, segments: {} },
 };
 const redis = { limits: redisLimits, settings: redisSettings('redis://none') };
 

@@ -9,8 +9,10 @@ import { createUsher, type Usher } from '../../src/sdk/usher.ts';
 
 const typeDefs = `
   scalar JSON scalar Cursor
+  input PageContextInput { url: String path: String title: String referrer: String page: String locale: String timeZone: String
+    viewport: String }
   type Query { ok: Boolean }
-  type Subscription { contentUpdates(names: [String!], after: Cursor): ContentUpdate! }
+  type Subscription { contentUpdates(names: [String!], after: Cursor, context: PageContextInput): ContentUpdate! }
   type ContentUpdate { kind: String! cursor: Cursor! slots: [PersonalizedSlot!]! cause: UpdateCause }
   type PersonalizedSlot { name: String! content: Content! source: String! version: Int! cursor: Cursor! decidedAt: String
     expiresAt: String stale: Boolean! why: Why! }
@@ -25,6 +27,7 @@ const typeDefs = `
 interface Started {
   readonly after: string | null;
   readonly names: readonly string[] | null;
+  readonly context: { readonly page?: string } | null;
 }
 type Source = (started: Started) => AsyncGenerator<{ contentUpdates: object }>;
 
@@ -36,7 +39,8 @@ afterEach(async () => {
 });
 
 function schemaOf(source: Source) {
-  const subscribe = (_: unknown, { after = null, names = null }: Partial<Started>) => source({ after, names });
+  const subscribe = (_: unknown, { after = null, names = null, context = null }: Partial<Started>) =>
+    source({ after, names, context });
   return createSchema({ typeDefs, resolvers: { Subscription: { contentUpdates: { subscribe } } } });
 }
 
@@ -121,6 +125,35 @@ describe('subscribe', () => {
     expect((await updates.next()).cursor).toBe('after c1');
     expect([(await started.next()).after, (await started.next()).after]).toEqual([null, 'c1']);
     expect(connected).toEqual([true, false, true]);
+  });
+
+  it('says on which page it is, and begins anew on another one: what is shown may depend on it', async () => {
+    const started = inbox<Started>();
+    const { url } = await webSocketServer(async function* ({ after, names, context }) {
+      started.put({ after, names, context });
+      yield update(`snapshot for ${context?.page}`, 'SNAPSHOT');
+      await new Promise(() => {});
+    });
+    const usher = createUsher({ url, token: 'dev:alice', page: 'home', onError: () => {} });
+    cleanups.push(() => usher.close());
+    const updates = inbox<ContentUpdate>();
+    const stop = usher.subscribe(['notice'], updates.put, { context: { timeZone: 'Asia/Tokyo' } });
+    expect((await updates.next()).cursor).toBe('snapshot for home');
+    expect((await started.next()).context).toEqual({ page: 'home', timeZone: 'Asia/Tokyo' });
+
+    void usher.pageViewed('cart');
+    expect((await updates.next()).cursor).toBe('snapshot for cart');
+    expect(await started.next()).toEqual({
+      names: ['notice'],
+      after: null,
+      context: { page: 'cart', timeZone: 'Asia/Tokyo' },
+    });
+
+    void usher.pageViewed('cart');
+    stop();
+    void usher.pageViewed('home');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(started.size()).toBe(0);
   });
 
   it('asks for another token when the server closes with 4403', async () => {

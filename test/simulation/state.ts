@@ -77,6 +77,7 @@ export class SimulatedState {
             active: null,
             lastId: null,
             counters: noCounts,
+            segments: {},
           }
         : { ...stands.meta, owner, epoch: stands.meta.epoch + 1, commit };
     const { visitors, outbox, failed } = stands ?? { visitors: new Map(), outbox: new Map(), failed: new Map() };

@@ -14,7 +14,7 @@ export type FoldedPart =
 /** Of a failed event what the semantics say; its words and its record are for people. */
 type FailedPart = Pick<FailedEvent, 'position' | 'reason' | 'visitor' | 'type' | 'failedAt'>;
 /** Of a shard what follows from its log, not from who folded it. */
-type MetaPart = Pick<ShardMeta, 'position' | 'appendTime' | 'active' | 'lastId' | 'counters'>;
+type MetaPart = Pick<ShardMeta, 'position' | 'appendTime' | 'active' | 'lastId' | 'counters' | 'segments'>;
 
 export interface CanonicalOptions {
   /**
@@ -62,8 +62,8 @@ export async function canonicalState(
 }
 
 export function metaPart(meta: ShardMeta): FoldedPart {
-  const { shard, position, appendTime, active, lastId, counters } = meta;
-  return { shard, meta: { position, appendTime, active, lastId, counters } };
+  const { shard, position, appendTime, active, lastId, counters, segments } = meta;
+  return { shard, meta: { position, appendTime, active, lastId, counters, segments } };
 }
 
 export function failedPart(shard: number, failed: readonly FailedEvent[]): FoldedPart {

@@ -87,6 +87,7 @@ export class FoldShard {
       active: null,
       lastId: null,
       counters: noCounts,
+      segments: {},
     };
     this.#work = this.#newWork();
   }

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { type CartState, cartView } from '../../src/decide/cart.ts';
-import { EventScope, sessionView, visitorView } from '../../src/decide/scope.ts';
+import { EventScope } from '../../src/decide/scope.ts';
+import { jsonOf } from '../../src/decide/views.ts';
+import { logTopic } from '../../src/model/commit.ts';
 import type { Product } from '../../src/playbook/playbook.ts';
 import { TestBundles } from './bundles.ts';
 import { type Cut, FoldShard } from './foldShard.ts';
@@ -93,6 +95,7 @@ function seen(shard: FoldShard, expected: Expected): object {
     $fired: shard.activity.filter(({ what }) => what === 'timer').map(({ type }) => type),
     $failed: shard.failed.map(({ position, reason }) => [position, reason]).sort(),
     $outputs: shard.outbox.map(({ topic, value }) => outputSeen(topic, JSON.parse(value))),
+    $appended: shard.outbox.filter(({ topic }) => topic === logTopic).map(({ value }) => JSON.parse(value)),
     $counters: shard.meta.counters,
     $appendTime: shard.meta.appendTime,
   };
@@ -117,12 +120,14 @@ function visitorSeen(shard: FoldShard, id: string): object | null {
   if (visitor === null) return null;
   const slots = Object.fromEntries(Object.entries(visitor.slots).map(([name, { candidates }]) => [name, candidates]));
   const { active } = shard;
-  if (active === null) return { ...visitor, slots };
+  const state = { ...visitor, slots, traits: visitor.traits.toJSON(), rules: visitor.rules.toJSON() };
+  if (active === null) return state;
   const scope = new EventScope(active, visitor, visitor.now, null, visitor.now);
   const facts = {
-    visitor: visitorView(visitor, active),
-    session: sessionView(visitor, active),
+    visitor: jsonOf(scope.visitor),
+    session: jsonOf(scope.session),
+    traits: scope.traits,
     cart: scope.cart ?? cartView([1, [], null] as CartState, active.playbook.minorDigits),
   };
-  return { ...visitor, slots, facts };
+  return { ...state, facts };
 }

@@ -13,11 +13,13 @@ export interface GeneratedRecord {
 export const bundles = new TestBundles();
 const playbookText = (name: string) =>
   readFileSync(new URL(`../vectors/playbooks/${name}.yaml`, import.meta.url), 'utf8');
-const playbooks = ['shop', 'shop2'].map((name) => bundles.addPlaybook(playbookText(name)));
+/** Two that a shop may have, one after the other, and two that decide by all that there is. */
+const playbooks = ['shop', 'shop2', 'deciding', 'deciding2'].map((name) => bundles.addPlaybook(playbookText(name)));
 const catalog = bundles.addCatalog([
-  { id: 'p1', price: 8000 },
-  { id: 'p2', price: 4050 },
-  { id: 'p3', price: 199 },
+  { id: 'p1', price: 8000, category: 'tents', brand: 'Fjord' },
+  { id: 'p2', price: 4050, category: 'boots', brand: 'Åre' },
+  { id: 'p3', price: 199, category: 'tents', brand: 'Åre' },
+  { id: 'p4', price: 1005, category: 'lamps', brand: '' },
 ]);
 
 /** Limits so small that a short log meets them all. */
@@ -36,8 +38,9 @@ export const smallSettings: FoldSettings = {
   outputs: ['decisions', 'failed'],
 };
 
+type Happening = fc.Arbitrary<{ type: string; properties: object }>;
 const product = fc.constantFrom('p1', 'p2', 'p3', 'unknown');
-const happening = fc.oneof(
+const happening: Happening = fc.oneof(
   fc.constant({ type: 'page_viewed', properties: {} }),
   product.map((productId) => ({ type: 'product_viewed', properties: { productId } })),
   product.map((productId) => ({ type: 'product_clicked', properties: { productId } })),
@@ -56,6 +59,26 @@ const happening = fc.oneof(
   fc.constant({ type: 'cart_item_added', properties: { productId: 7, quantity: -1 } }),
   fc.constant({ type: 'never_declared', properties: JSON.parse('{"__proto__":{"polluted":true}}') }),
 );
+/** What rules that decide look at. */
+const decisive: Happening = fc.oneof(
+  { weight: 3, arbitrary: happening },
+  fc
+    .constantFrom('p1', 'p2', 'p3', 'p4', 'p4', 'unknown')
+    .map((productId) => ({ type: 'product_viewed', properties: { productId } })),
+  fc.constantFrom('p1', 'p2', 'p4').map((productId) => ({
+    type: 'product_clicked',
+    properties: { productId, list: productId === 'p4' ? '' : 'top' },
+  })),
+  fc
+    .record({ pageViewId: fc.constantFrom('x', 'y', 'z'), seconds: fc.constantFrom(5, 30.5, 60, 95, 1.5e308) })
+    .map((properties) => ({ type: 'time_spent', properties })),
+  fc
+    .record({ slot: fc.constantFrom('banner', 'corner'), content: fc.constantFrom('viewed', 'hunter', '__proto__') })
+    .map((properties) => ({ type: 'slot_shown', properties })),
+  fc.constantFrom('Sömmer', undefined).map((title) => ({ type: 'page_viewed', properties: { title } })),
+);
+/** Berlin is the playbook's; the last two are none. */
+const timeZones = fc.constantFrom(undefined, undefined, 'America/New_York', 'Asia/Kathmandu', 'Nowhere/Land', '');
 const urls = fc.constantFrom(
   undefined,
   'https://shop.example/?utm_campaign=spring',
@@ -75,6 +98,9 @@ export type Line =
       readonly ago: number | null;
       readonly happening: { type: string; properties: object };
       readonly url: string | undefined;
+      readonly timeZone?: string | undefined;
+      /** How many rules deep it is (9.2). */
+      readonly depth?: number;
       readonly sameId: boolean;
     }
   | { readonly what: 'copy'; readonly back: number }
@@ -85,44 +111,65 @@ export type Line =
   | { readonly what: 'poison'; readonly value: string };
 
 const ages = fc.constantFrom(0, 10, 1_000, 60_000, 1_200_000, 4_000_000, 90_000_000);
-export const lines: fc.Arbitrary<Line> = fc.oneof(
+export const lines: fc.Arbitrary<Line> = linesOf(happening, {}, 1);
+const decisiveLines = linesOf(decisive, { timeZone: timeZones, depth: fc.constantFrom(0, 0, 3, 4) }, 3);
+
+function linesOf(
+  happening: Happening,
+  more: { readonly timeZone?: fc.Arbitrary<string | undefined>; readonly depth?: fc.Arbitrary<number> },
+  lastPlaybook: number,
+): fc.Arbitrary<Line> {
+  return fc.oneof(
+    {
+      weight: 14,
+      arbitrary: fc.record({
+        what: fc.constant('event' as const),
+        of: fc.constantFrom(0, 0, 0, 1, 2, 2, 3),
+        source: fc.option(fc.constantFrom('s1', 's2', 's3')),
+        step,
+        skipped: fc.oneof(
+          { weight: 5, arbitrary: fc.constant([]) },
+          fc.array(fc.integer({ min: -3, max: 2 }), { maxLength: 3 }),
+        ),
+        ago: fc.option(ages),
+        happening,
+        url: urls,
+        ...more,
+        sameId: fc.boolean(),
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ what: fc.constant('copy' as const), back: fc.nat(6) }) },
+    fc.record({ what: fc.constant('touched' as const), of: fc.nat(4) }),
+    fc.record({ what: fc.constant('activate' as const), playbook: fc.nat(lastPlaybook) }),
+    fc.record({ what: fc.constant('advance' as const), ago: ages }),
+    fc.record({ what: fc.constant('tick' as const) }),
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        what: fc.constant('poison' as const),
+        value: fc.constantFrom(
+          '',
+          '[]',
+          '{"v":1,"kind":"event","id":"x","visitor":"anna","source":"s1","sequence":2}',
+          '{"v":1,"kind":"event","id":"y","visitor":"berta"}',
+          '{"v":1,"kind":"identified","id":"z","visitor":"anna","user":"u"}',
+          '{"__proto__":{"kind":"tick"},"v":1,"id":"q"}',
+        ),
+      }),
+    },
+  );
+}
+
+/** One who does much in a while, and nearly nothing twice: of some things more than a visitor's state keeps. */
+const busy: Happening = fc.oneof(
+  { weight: 4, arbitrary: fc.nat(60).map((n) => ({ type: 'search_performed', properties: { query: `q${n}` } })) },
   {
-    weight: 14,
-    arbitrary: fc.record({
-      what: fc.constant('event' as const),
-      of: fc.constantFrom(0, 0, 0, 1, 2, 2, 3),
-      source: fc.option(fc.constantFrom('s1', 's2', 's3')),
-      step,
-      skipped: fc.oneof(
-        { weight: 5, arbitrary: fc.constant([]) },
-        fc.array(fc.integer({ min: -3, max: 2 }), { maxLength: 3 }),
-      ),
-      ago: fc.option(ages),
-      happening,
-      url: urls,
-      sameId: fc.boolean(),
-    }),
+    weight: 2,
+    arbitrary: fc.nat(24).map((n) => ({ type: 'time_spent', properties: { pageViewId: `v${n}`, seconds: 60 } })),
   },
-  { weight: 2, arbitrary: fc.record({ what: fc.constant('copy' as const), back: fc.nat(6) }) },
-  fc.record({ what: fc.constant('touched' as const), of: fc.nat(4) }),
-  fc.record({ what: fc.constant('activate' as const), playbook: fc.nat(1) }),
-  fc.record({ what: fc.constant('advance' as const), ago: ages }),
-  fc.record({ what: fc.constant('tick' as const) }),
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      what: fc.constant('poison' as const),
-      value: fc.constantFrom(
-        '',
-        '[]',
-        '{"v":1,"kind":"event","id":"x","visitor":"anna","source":"s1","sequence":2}',
-        '{"v":1,"kind":"event","id":"y","visitor":"berta"}',
-        '{"v":1,"kind":"identified","id":"z","visitor":"anna","user":"u"}',
-        '{"__proto__":{"kind":"tick"},"v":1,"id":"q"}',
-      ),
-    }),
-  },
+  { weight: 2, arbitrary: decisive },
 );
+const busyLines = linesOf(busy, { timeZone: timeZones }, 3);
 
 /** Milliseconds to the next stamp: within a hold, around its end, a while, past a session, past a retention, and back. */
 const pause = fc.oneof(
@@ -135,14 +182,27 @@ const pause = fc.oneof(
 /** Visitors whose events are imported, until one that is not: the last two. */
 export const visitors = ['anna', 'berta', 'hanna', 'hugo'];
 
-/** A whole log: an activation early on, then whatever may come. */
+/** A whole log: an activation at first, then whatever may come. */
 export const logs = (maxLength: number): fc.Arbitrary<readonly GeneratedRecord[]> =>
   fc
-    .array(fc.tuple(pause, lines), { minLength: Math.min(5, maxLength), maxLength, size: 'max' })
-    .map((pausesAndLines) => recordsOf(pausesAndLines));
+    .tuple(
+      fc.constantFrom(0, 2, 2, 3),
+      fc.array(fc.tuple(pause, decisiveLines), { minLength: Math.min(5, maxLength), maxLength, size: 'max' }),
+    )
+    .map(([playbook, pausesAndLines]) => recordsOf(playbook, pausesAndLines));
 
-function recordsOf(pausesAndLines: readonly (readonly [number, Line])[]): readonly GeneratedRecord[] {
-  const records: GeneratedRecord[] = [{ stamp: 0, value: activation('a0', 0) }];
+/** A long log, nearly all of it one visitor's. */
+export const busyLogs = (length: number): fc.Arbitrary<readonly GeneratedRecord[]> => {
+  const own = busyLines.filter(({ what }) => what === 'event').map((line) => ({ ...line, of: 0, ago: null }) as Line);
+  const line = fc.oneof({ weight: 60, arbitrary: own }, { weight: 1, arbitrary: decisiveLines });
+  const soon = fc.oneof({ weight: 30, arbitrary: fc.constantFrom(0, 7, 900, 4_000) }, pause);
+  return fc
+    .tuple(fc.constantFrom(2, 3), fc.array(fc.tuple(soon, line), { minLength: length, maxLength: length, size: 'max' }))
+    .map(([playbook, pausesAndLines]) => recordsOf(playbook, pausesAndLines));
+};
+
+function recordsOf(playbook: number, pausesAndLines: readonly (readonly [number, Line])[]): readonly GeneratedRecord[] {
+  const records: GeneratedRecord[] = [{ stamp: 0, value: activation('a0', playbook) }];
   const last = new Map<string, number>();
   let stamp = 100_000_000;
   for (const [afterMs, each] of pausesAndLines) {
@@ -187,7 +247,9 @@ export function recordOf(
     ...line.happening,
   };
   if (line.ago !== null || imported) event['at'] = Math.max(0, stamp - (line.ago ?? 0));
-  if (line.url !== undefined) event['context'] = { url: line.url };
+  const { url, timeZone, depth = 0 } = line;
+  if (url !== undefined || timeZone !== undefined) event['context'] = { url, timeZone };
+  if (depth > 0) event['depth'] = depth;
   if (line.source !== null) {
     const key = `${visitor} ${line.source}`;
     const sequence = Math.max(1, (last.get(key) ?? 0) + line.step);

@@ -190,11 +190,13 @@ async function oracleParts({ dump, bundles, shards, settings, ends }: OracleLog)
 /** What the oracle saw of a short log at one moment. */
 export interface OracleLook {
   readonly lines: readonly FoldedPart[];
-  /** By visitor: `visitor`, `session` and `cart`, as conditions read them. */
+  /** By visitor: `visitor`, `session`, `cart` and `traits`, as conditions read them. */
   readonly facts: Readonly<Record<string, object>>;
   /** Ids of events in the order they were folded, timers in the order they fired. */
   readonly folded: readonly string[];
   readonly fired: readonly string[];
+  /** Events that rules appended, in order. */
+  readonly appended: readonly Json[];
 }
 
 export interface OracleJob {

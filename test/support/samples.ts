@@ -21,3 +21,4 @@ export function describeWithSample(name: string, sample: string, tests: (path: s
 }
 
 export const rees46Sample = join('data', 'rees46', '2019-10-01-first-3h.csv.gz');
+export const ottoSample = join('data', 'otto', 'train-20-sessions.jsonl.gz');

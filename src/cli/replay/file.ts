@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { UsherError } from '../../errors.ts';
 import { rowId, sourceOf } from './identity.ts';
-import type { BadRow, FileFacts, Row, RowFormat } from './row.ts';
+import type { BadRow, FileFacts, ParsedRow, Row, RowFormat } from './row.ts';
 
 /** A line longer than this is a bad row, not memory. */
 const lineCharactersMax = 1_000_000;
@@ -36,24 +36,39 @@ export async function* readRows(path: string, format: RowFormat, facts: FileFact
       parser = format.open(line, facts);
       continue;
     }
-    number++;
-    if (line === '') continue;
-    const parsed =
-      line.length > lineCharactersMax ? { message: `more than ${lineCharactersMax} characters` } : parser(line, number);
-    if ('message' in parsed) {
-      yield { kind: 'bad', number, message: parsed.message };
+    if (line === '') {
+      number++;
       continue;
     }
-    let { event } = parsed;
-    if (event.source === undefined) {
-      const sequence = (sequences.get(parsed.visitor) ?? 0) + 1;
-      sequences.set(parsed.visitor, sequence);
-      event = { ...event, source: sourceOf(facts.hash, parsed.visitor), sequence };
+    const rows =
+      line.length > lineCharactersMax
+        ? { message: `more than ${lineCharactersMax} characters` }
+        : parser(line, number + 1);
+    for (const parsed of Array.isArray(rows) ? (rows as readonly ParsedRow[]) : [rows as ParsedRow]) {
+      number++;
+      if ('message' in parsed) {
+        yield { kind: 'bad', number, message: parsed.message };
+        continue;
+      }
+      let { event } = parsed;
+      if (event.source === undefined) {
+        const sequence = (sequences.get(parsed.visitor) ?? 0) + 1;
+        sequences.set(parsed.visitor, sequence);
+        event = { ...event, source: sourceOf(facts.hash, parsed.visitor), sequence };
+      }
+      const id = event.id ?? rowId(facts.hash, number);
+      yield { kind: 'row', number, ...parsed, event: { ...event, id } };
     }
-    const id = event.id ?? rowId(facts.hash, number);
-    yield { kind: 'row', number, ...parsed, event: { ...event, id } };
   }
   if (parser === null) format.open('', facts);
+}
+
+/** Rows of the file, a header not counted. Where a line has several, all lines are read for it. */
+export async function countRows(path: string, format: RowFormat, facts: FileFacts): Promise<number> {
+  if (format.rowsInLine === 'one') return Math.max(0, facts.lines - (format.header ? 1 : 0));
+  let rows = 0;
+  for await (const { number } of readRows(path, format, facts)) rows = number;
+  return rows;
 }
 
 async function* linesOf(path: string): AsyncGenerator<string, void> {

@@ -9,6 +9,7 @@ const members = ['id', 'type', 'properties', 'occurredAt', 'source', 'sequence',
 export const ndjson: RowFormat = {
   name: 'ndjson',
   header: false,
+  rowsInLine: 'one',
   open: () => parse,
 };
 

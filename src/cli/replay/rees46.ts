@@ -11,6 +11,7 @@ type Column = (typeof columns)[number];
 export const rees46: RowFormat = {
   name: 'rees46',
   header: true,
+  rowsInLine: 'one',
   open(header, file) {
     const names = csvFields(header.trim()) ?? [];
     const index = Object.fromEntries(columns.map((column) => [column, names.indexOf(column)])) as Record<
@@ -52,7 +53,7 @@ function parse(field: (column: Column) => string, orderId: string): ParsedRow {
     visitor: `u:${userId}`,
     at,
     event: { ...what, occurredAt: new Date(at).toISOString(), visitor: { userId } },
-    product: { id: productId, category: field('category_code'), brand: field('brand'), price },
+    products: [{ id: productId, category: field('category_code'), brand: field('brand'), price }],
   };
 }
 

@@ -23,8 +23,8 @@ export interface Row {
   /** When it happened, ms since the epoch. */
   readonly at: number;
   readonly event: EventInput;
-  /** What the row tells of a product, for a derived catalog. */
-  readonly product?: ProductFacts;
+  /** What the row tells of products, for a derived catalog. */
+  readonly products?: readonly ProductFacts[];
 }
 
 export interface ProductFacts {
@@ -49,7 +49,7 @@ export type ParsedRow =
       readonly at: number;
       /** Members that are absent are filled in from the row's identity. */
       readonly event: Omit<EventInput, 'id'> & { readonly id?: string };
-      readonly product?: ProductFacts;
+      readonly products?: readonly ProductFacts[];
     }
   | { readonly message: string };
 
@@ -59,13 +59,14 @@ export interface FileFacts {
   readonly lines: number;
 }
 
-/** Reads one line; `number` counts rows from 1. */
-export type RowParser = (line: string, number: number) => ParsedRow;
+/** Reads one line; `number` counts rows from 1, and a line of several rows begins with it. */
+export type RowParser = (line: string, number: number) => ParsedRow | readonly ParsedRow[];
 
 export interface RowFormat {
   readonly name: string;
   /** Whether the first line names the columns. */
   readonly header: boolean;
+  readonly rowsInLine: 'one' | 'many';
   /** @throws UsherError COMMAND_FAILED when the file is not of this format at all */
   open(header: string, file: FileFacts): RowParser;
 }

@@ -13,17 +13,14 @@ export interface ReplayJob {
   readonly path: string;
   readonly format: RowFormat;
   readonly facts: FileFacts;
+  /** Rows of the file, as `countRows` has it. */
+  readonly rows: number;
   /** Times real time; null: as fast as it is taken. */
   readonly speed: number | null;
   /** How far beyond the last row visitors' time is moved at the end, ms; null: it is not. */
   readonly finishMs: number | null;
   readonly limits: SenderLimits;
   readonly catalog: DerivedCatalog | null;
-}
-
-/** Rows of the file, a header not counted. */
-export function rowCount({ facts, format }: Pick<ReplayJob, 'facts' | 'format'>): number {
-  return Math.max(0, facts.lines - (format.header ? 1 : 0));
 }
 
 /**
@@ -51,7 +48,7 @@ export async function runReplay(
       }
       visitors.add(row.visitor);
       lastAt = Math.max(lastAt, row.at);
-      if (row.product !== undefined) job.catalog?.add(row.product);
+      for (const product of row.products ?? []) job.catalog?.add(product);
       firstAt ??= row.at;
       if (job.speed !== null) {
         const waitMs = startedAt + (row.at - firstAt) / job.speed - performance.now();
@@ -75,7 +72,7 @@ export async function runReplay(
   }
   return reportOf(tally, {
     file: job.path,
-    rows: rowCount(job),
+    rows: job.rows,
     fold: difference(after, before),
     visitors: visitors.size,
     seconds: { sending: (sentAt - startedAt) / 1000, untilFolded: (foldedAt - sentAt) / 1000 },

@@ -36,6 +36,10 @@ export function addActivity(builder: Builder): void {
         resolve: (answer) => answer.slots,
         description: 'Slots that changed, as they are after the commit.',
       }),
+      segments: t.stringList({
+        resolve: ({ activity }) => activity.segments,
+        description: 'Segments entered, as +ID, and left, as -ID.',
+      }),
       detail: t.string({ nullable: true, resolve: ({ activity }) => activity.detail }),
       stages: t.field({ type: ['Stage'], resolve: (answer) => answer.stages }),
     }),

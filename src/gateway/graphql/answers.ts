@@ -3,6 +3,20 @@ import type { ShardCounters } from '../../model/shardMeta.ts';
 import type { VisitorCounts } from '../../model/visitor.ts';
 
 /** A visitor as conditions see it. */
+export interface SegmentAnswer {
+  readonly id: string;
+  readonly name: string;
+  readonly condition: string;
+  readonly size: number;
+}
+
+export interface VisitorSegmentAnswer {
+  readonly id: string;
+  readonly name: string;
+  /** Event time, ms. */
+  readonly since: number;
+}
+
 export interface VisitorAnswer {
   readonly id: string;
   readonly visitor: Json;
@@ -13,6 +27,7 @@ export interface VisitorAnswer {
     readonly lines: readonly { readonly productId: string; readonly quantity: number; readonly price: number }[];
   };
   readonly traits: Json;
+  readonly segments: readonly VisitorSegmentAnswer[];
   readonly counts: VisitorCounts;
 }
 

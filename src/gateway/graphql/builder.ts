@@ -1,5 +1,6 @@
 import SchemaBuilder from '@pothos/core';
 import { GraphQLError, Kind, type ValueNode } from 'graphql';
+import type { Explanation, RuleExplanation } from '../../fold/explain.ts';
 import type { WhyShown } from '../../fold/why.ts';
 import type { FailedEvent } from '../../model/commit.ts';
 import type { RequestContext } from '../context.ts';
@@ -9,7 +10,14 @@ import type { Visit } from '../tokens.ts';
 import type { ActivityAnswer, CauseAnswer, ContentUpdateAnswer, StageAnswer } from '../updates.ts';
 import type { UserError } from '../userError.ts';
 import type { VisitorRef } from '../visitorRef.ts';
-import type { RuleInfoAnswer, ShardStatusAnswer, VisitorAnswer, VisitorPageAnswer } from './answers.ts';
+import type {
+  RuleInfoAnswer,
+  SegmentAnswer,
+  ShardStatusAnswer,
+  VisitorAnswer,
+  VisitorPageAnswer,
+  VisitorSegmentAnswer,
+} from './answers.ts';
 
 /** The shapes behind the names of the schema; a name here can be used as a type in every file of this folder. */
 interface Types {
@@ -46,6 +54,10 @@ interface Types {
     Cart: VisitorAnswer['cart'];
     CartLine: VisitorAnswer['cart']['lines'][number];
     VisitorCounts: VisitorAnswer['counts'];
+    VisitorSegment: VisitorSegmentAnswer;
+    Segment: SegmentAnswer;
+    Explanation: Explanation;
+    RuleExplanation: RuleExplanation;
     VisitorPage: VisitorPageAnswer;
     FailedEvent: FailedEvent;
     PlaybookInfo: {

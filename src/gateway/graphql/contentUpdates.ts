@@ -42,9 +42,14 @@ export function addContentUpdates(builder: Builder): void {
       args: {
         names: t.arg.stringList({ description: 'At most 50; without: all slots.' }),
         after: t.arg({ type: 'Cursor' }),
+        context: t.arg({
+          type: 'PageContextInput',
+          description:
+            'Where the slots are looked at: for contents that are shown on some pages, or at some hours, only.',
+        }),
         visitor: t.arg({ type: 'VisitorRef', description: 'For secret keys with the scope read.' }),
       },
-      subscribe: (_root, { names, after, visitor: ref }, context) => {
+      subscribe: (_root, { names, after, context: page, visitor: ref }, context) => {
         const visitor = visitorFor(context.identity(), ref, 'read');
         const definitions = context.services.slots.definitions(names ?? null, null, true).map(known);
         return contentUpdates(
@@ -52,6 +57,7 @@ export function addContentUpdates(builder: Builder): void {
           visitor,
           definitions,
           after === null || after === undefined ? null : decodeCursor(after, visitor),
+          context.viewer(page),
         );
       },
       resolve: (update) => update,

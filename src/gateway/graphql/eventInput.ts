@@ -1,3 +1,4 @@
+import { camelCase, pascalCase } from '../../model/cases.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { EventType } from '../../playbook/playbook.ts';
 import type { Builder } from './builder.ts';
@@ -123,13 +124,4 @@ function uniqueName(name: string, taken: readonly string[]): string {
   let unique = name;
   for (let n = 2; taken.includes(unique) || ownNames.has(unique); n++) unique = name.replace(/Input$/, `${n}Input`);
   return unique;
-}
-
-/** `page_viewed` → `pageViewed`. */
-export function camelCase(snake: string): string {
-  return snake.replace(/_+([a-z0-9])/gi, (_, letter: string) => letter.toUpperCase());
-}
-function pascalCase(name: string): string {
-  const camel = camelCase(name);
-  return camel.charAt(0).toUpperCase() + camel.slice(1);
 }

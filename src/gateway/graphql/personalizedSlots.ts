@@ -23,7 +23,7 @@ export function addPersonalizedSlots(builder: Builder): void {
           context.services.slots.read(context, {
             ref: args.visitor ?? null,
             names: args.names ?? null,
-            page: args.context?.page ?? null,
+            viewer: context.viewer(args.context),
             after: args.after ?? null,
             waitMs: args.waitMs ?? 0,
             scope: 'read',

@@ -1,16 +1,20 @@
 import type { GraphQLSchema } from 'graphql';
 import type { Playbook } from '../../playbook/playbook.ts';
+import { type ContentTypes, contentTypesOf } from '../contentTypes.ts';
 import { addActivity } from './activity.ts';
 import { addAdvance } from './advance.ts';
 import { createBuilder } from './builder.ts';
 import { addCommon } from './common.ts';
+import { addContentTypes } from './contentTypes.ts';
 import { addContentUpdates } from './contentUpdates.ts';
 import { addEventInput } from './eventInput.ts';
+import { addExplain } from './explain.ts';
 import { addFailedEvents } from './failedEvents.ts';
 import { addPersonalizedSlots } from './personalizedSlots.ts';
 import { addPlaybook } from './playbook.ts';
 import { addRebuildShards } from './rebuildShards.ts';
 import { addRetryFailedEvents } from './retryFailedEvents.ts';
+import { addSegments } from './segments.ts';
 import { addSlotTypes } from './slotTypes.ts';
 import { addStartVisit } from './startVisit.ts';
 import { addStatus } from './status.ts';
@@ -21,15 +25,18 @@ import { addVisitors } from './visitors.ts';
 
 export interface BuiltSchema {
   readonly schema: GraphQLSchema;
-  /** Names of the types that the playbook's tracking plan brought. */
+  /** Names of the types that the playbook brought: of its tracking plan, and of its types of content. */
   readonly playbookTypes: readonly string[];
+  readonly contents: ContentTypes;
 }
 
-/** The GraphQL schema for a playbook: all of it but EventInput and its members is the same for every playbook. */
-export function buildSchema(playbook: Pick<Playbook, 'events'>): BuiltSchema {
+/** The GraphQL schema for a playbook: all of it but EventInput with its members, and the types of content, is the same for every playbook. */
+export function buildSchema(playbook: Pick<Playbook, 'events' | 'types'>): BuiltSchema {
   const builder = createBuilder();
   addCommon(builder);
-  addSlotTypes(builder);
+  const contents = contentTypesOf(playbook);
+  addSlotTypes(builder, contents);
+  addContentTypes(builder, contents);
   const { members, typeNames } = addEventInput(builder, playbook.events.values());
   addStartVisit(builder);
   addTrackEvent(builder, members);
@@ -41,9 +48,16 @@ export function buildSchema(playbook: Pick<Playbook, 'events'>): BuiltSchema {
   addVisitor(builder);
   addVisitors(builder);
   addFailedEvents(builder);
+  addSegments(builder);
+  addExplain(builder);
   addStatus(builder);
   addPlaybook(builder);
   addContentUpdates(builder);
   addActivity(builder);
-  return { schema: builder.toSchema({ sortSchema: false }), playbookTypes: typeNames };
+  const contentNames = [...contents.typed.values()].map(({ graphqlName }) => graphqlName);
+  return {
+    schema: builder.toSchema({ sortSchema: false }),
+    playbookTypes: [...typeNames, ...contentNames],
+    contents,
+  };
 }

@@ -1,4 +1,5 @@
 import type { UsherError } from '../../errors.ts';
+import type { ContentTypes } from '../contentTypes.ts';
 import type { SlotAnswer } from '../slotAnswers.ts';
 import type { Builder } from './builder.ts';
 
@@ -10,7 +11,7 @@ export async function inPlace(
 }
 
 /** A slot as it is shown to one visitor, and why. */
-export function addSlotTypes(builder: Builder): void {
+export function addSlotTypes(builder: Builder, { typed, untyped }: ContentTypes): void {
   const Source = builder.enumType('SlotSource', {
     values: {
       RULE: { description: 'A rule of the playbook chose it.' },
@@ -19,7 +20,7 @@ export function addSlotTypes(builder: Builder): void {
   });
   builder.interfaceType('Content', {
     description: 'What a slot shows.',
-    resolveType: () => 'JsonContent',
+    resolveType: ({ type }) => typed.get(type)?.graphqlName ?? untyped,
     fields: (t) => ({
       id: t.exposeID('id'),
       type: t.exposeString('type', { description: 'The kind of content in the playbook’s words, for example offer.' }),
@@ -32,7 +33,7 @@ export function addSlotTypes(builder: Builder): void {
   });
   builder.objectType('JsonContent', {
     interfaces: ['Content'],
-    description: 'Content without a type of its own in GraphQL.',
+    description: 'Content of a type that the playbook does not declare.',
   });
   builder.objectType('Fact', {
     description: 'A name that was read when the slot was decided, with its value then.',

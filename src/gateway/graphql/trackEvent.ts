@@ -91,7 +91,7 @@ export function addTrackEvent(builder: Builder, members: EventMembers): void {
         if (shape) return { outcome: wrongShape(rest.id ?? null, hasType, given !== null, context) };
         const incoming = { ...rest, ...(given ?? {}) } as IncomingEvent;
         const [outcome] = await context.services.intake.track([incoming], sender);
-        context.tracked.set(outcome!, { visitor: input.visitor ?? null, page: input.context?.page ?? null });
+        context.tracked.set(outcome!, { visitor: input.visitor ?? null, viewer: context.viewer(input.context) });
         return { outcome: outcome! };
       },
     }),
@@ -113,14 +113,14 @@ async function slotsAfter(
   waitMs: number,
   context: RequestContext,
 ) {
-  const asked = context.tracked.get(outcome) ?? { visitor: null, page: null };
+  const asked = context.tracked.get(outcome) ?? { visitor: null, viewer: context.viewer(null) };
   if (outcome.status !== 'ACCEPTED' && context.identity().kind === 'key' && asked.visitor === null) {
     throw new UsherError('FORBIDDEN', 'a secret key is no visitor; name one with the argument visitor');
   }
   return context.services.slots.read(context, {
     ref: asked.visitor,
     names,
-    page: asked.page,
+    viewer: asked.viewer,
     after: cursorOf(outcome),
     waitMs,
     scope: 'write',

@@ -20,6 +20,13 @@ export function addVisitor(builder: Builder): void {
       lines: t.field({ type: ['CartLine'], resolve: (cart) => cart.lines }),
     }),
   });
+  builder.objectType('VisitorSegment', {
+    fields: (t) => ({
+      id: t.exposeID('id'),
+      name: t.exposeString('name'),
+      since: t.field({ type: 'DateTime', resolve: (segment) => segment.since, description: 'Event time.' }),
+    }),
+  });
   builder.objectType('VisitorCounts', {
     description: 'What became of the visitor’s events.',
     fields: (t) => Object.fromEntries(whole.map((name) => [name, t.exposeInt(name)])),
@@ -45,6 +52,11 @@ export function addVisitor(builder: Builder): void {
         resolve: (visitor) => visitor.traits,
         description: 'What conditions read as traits.',
       }),
+      segments: t.field({
+        type: ['VisitorSegment'],
+        resolve: (visitor) => visitor.segments,
+        description: 'The segments that the visitor is in.',
+      }),
       counts: t.field({ type: 'VisitorCounts', resolve: (visitor) => visitor.counts }),
       slots: t.field({
         type: ['PersonalizedSlot'],
@@ -55,7 +67,7 @@ export function addVisitor(builder: Builder): void {
             context.services.slots.readOf(visitor.id, {
               loader: context.loader,
               names: names ?? null,
-              page: null,
+              viewer: context.viewer(null),
               allPages: true,
               after: null,
               waitMs: 0,

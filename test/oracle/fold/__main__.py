@@ -42,11 +42,12 @@ def look(shards):
     for shard in shards.values():
         for visitor in shard.visitors.values() if shard.active else ():
             scope = Scope(shard.active, visitor, visitor.now)
-            facts[visitor.id] = {root: scope[root] for root in ("visitor", "session", "cart")}
+            facts[visitor.id] = {root: scope[root] for root in ("visitor", "session", "cart", "traits")}
     return {
         "lines": list(lines_of(shards)),
         "facts": facts,
         "folded": [id_ for shard in shards.values() for id_ in shard.folded],
+        "appended": [event for shard in shards.values() for event in shard.appended],
         "fired": [name for shard in shards.values() for name in shard.fired],
     }
 

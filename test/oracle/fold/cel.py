@@ -7,9 +7,10 @@ A type is 'bool', 'string', 'number', 'money', 'timestamp', 'duration', 'null', 
 import math
 import re
 from datetime import datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 from cel_parser import MACROS, parse, reads_of
-from plain import JS_SPACE, is_number, number_text
+from plain import WHITE_SPACE, is_number, number_text
 
 MAX_STEPS = 10_000
 
@@ -34,13 +35,9 @@ def equal(a, b):
 
 
 def comparable(x, y):
-    """Both as values that Python orders as JavaScript does: texts by UTF-16 units."""
-    if is_number(x) and is_number(y):
+    """Python orders texts as CEL does: by code points."""
+    if (is_number(x) and is_number(y)) or (isinstance(x, str) and isinstance(y, str)):
         return x, y
-    if isinstance(x, str) and isinstance(y, str):
-        if x.isascii() and y.isascii():
-            return x, y
-        return x.encode("utf-16-be", "surrogatepass"), y.encode("utf-16-be", "surrogatepass")
     raise CelError("both sides must be numbers, or both texts")
 
 
@@ -70,7 +67,9 @@ def divided(x, y):
 
 
 def remainder(x, y):
-    return math.nan if y == 0 or math.isinf(x) or x != x or y != y else math.fmod(x, y)
+    if y == 0:
+        raise CelError("there is no remainder of a division by 0")
+    return math.nan if math.isinf(x) or x != x or y != y else math.fmod(x, y) + 0.0
 
 
 def plus(x, y):
@@ -109,7 +108,26 @@ METHODS = {
     "endsWith": lambda text, part: text.endswith(part),
     "lowerAscii": lambda text: re.sub("[A-Z]+", lambda m: m.group().lower(), text),
     "upperAscii": lambda text: re.sub("[a-z]+", lambda m: m.group().upper(), text),
-    "trim": lambda text: text.strip(JS_SPACE),
+    "trim": lambda text: text.strip(WHITE_SPACE),
+}
+# Of an instant in its zone; months, days of month and of year count from 0, Sunday is 0.
+TIMESTAMP_PARTS = {
+    "getFullYear": lambda at: at.year,
+    "getMonth": lambda at: at.month - 1,
+    "getDate": lambda at: at.day,
+    "getDayOfMonth": lambda at: at.day - 1,
+    "getDayOfWeek": lambda at: at.isoweekday() % 7,
+    "getDayOfYear": lambda at: at.timetuple().tm_yday - 1,
+    "getHours": lambda at: at.hour,
+    "getMinutes": lambda at: at.minute,
+    "getSeconds": lambda at: at.second,
+    "getMilliseconds": lambda at: at.microsecond // 1000,
+}
+DURATION_PARTS = {
+    "getHours": lambda ms: math.trunc(ms / 3_600_000),
+    "getMinutes": lambda ms: math.trunc(ms / 60_000),
+    "getSeconds": lambda ms: math.trunc(ms / 1_000),
+    "getMilliseconds": lambda ms: math.trunc(math.fmod(ms, 1_000)),
 }
 UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -126,7 +144,16 @@ def instant_ms(text):
 
 def iso(ms):
     moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=ms)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    fraction = f"{moment.microsecond // 1000:03d}".rstrip("0")
+    return moment.strftime("%Y-%m-%dT%H:%M:%S") + (f".{fraction}Z" if fraction else "Z")
+
+
+def zone_of(name):
+    fixed = re.fullmatch(r"([+-]?)(\d\d):(\d\d)", name)
+    if fixed is None:
+        return ZoneInfo(name)
+    ahead = timedelta(hours=int(fixed[2]), minutes=int(fixed[3]))
+    return timezone(-ahead if fixed[1] == "-" else ahead)
 
 
 def size(value):
@@ -154,17 +181,22 @@ def to_double(value):
 
 
 def to_int(value):
-    return converted(value, r"[+-]?\d{1,15}", math.trunc)
+    return converted(value, r"[+-]?\d{1,15}", truncated)
+
+
+def truncated(number):
+    if not abs(number) < 2**63:
+        raise CelError("is not a number")
+    return math.trunc(number)
 
 
 def converted(value, pattern, from_number):
     if isinstance(value, str) and re.fullmatch(pattern, value):
-        value = float(value)
-    elif is_number(value) and math.isfinite(value):
-        value = from_number(value)
-    else:
-        raise CelError("is not a number")
-    return value
+        if math.isfinite(float(value)):
+            return float(value)
+    elif is_number(value):
+        return from_number(value)
+    raise CelError("is not a number")
 
 
 # ── closures ────────────────────────────────────────────────────────────────
@@ -300,6 +332,8 @@ class Compiler:
         parts = [self.compile(part, locals)[1] for part in (receiver, *args)]
         if name == "size":
             return plain_run("number", lambda s, l: size(parts[0](s, l)))
+        if name in TIMESTAMP_PARTS:
+            return plain_run("number", self.time_part(name, self.compile(receiver, locals)[0], parts[0], args))
         apply = METHODS[name]
 
         def run(s, l):
@@ -309,6 +343,20 @@ class Compiler:
             return apply(*texts)
 
         return plain_run("bool" if args else "string", run)
+
+    def time_part(self, name, type_, of, args):
+        part = (DURATION_PARTS if type_ == "duration" else TIMESTAMP_PARTS)[name]
+        zone = zone_of(args[0][1]) if args else timezone.utc
+
+        def run(s, l):
+            ms = of(s, l)
+            if not is_number(ms):
+                raise CelError("is not a time")
+            if type_ == "duration":
+                return part(ms)
+            return part((datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=ms)).astimezone(zone))
+
+        return run
 
     def macro(self, node, locals):
         _, name, receiver, (variable, *bodies) = node
@@ -408,7 +456,7 @@ def result_type(op, a, b):
 
 class Cel:
     def __init__(self, source, types):
-        node = parse(source)
+        node = self.node = parse(source) if isinstance(source, str) else source
         self.reads = list(dict.fromkeys(reads_of(node)))
         self.type, self.run, _ = Compiler(types).compile(node)
 

@@ -150,28 +150,53 @@ def path_of(node):
     return None if base is None else [*base, node[2]]
 
 
+def fact_path(node):
+    """A fact as it is named, `["key"]` included; None: it is none."""
+    if node[0] == "[]" and node[2][0] == "value" and isinstance(node[2][1], str):
+        base = fact_path(node[1])
+        return None if base is None else [*base, node[2][1]]
+    if node[0] == ".":
+        base = fact_path(node[1])
+        return None if base is None else [*base, node[2]]
+    return [node[1]] if node[0] == "name" else None
+
+
+def facts_in(node, locals=()):
+    """Paths of all facts that an expression names; variables of macros are none."""
+    path = fact_path(node)
+    if path is not None:
+        return [] if path[0] in locals else [path]
+    found, inner = [], locals
+    if node[0] == "method" and node[1] in MACROS:
+        inner = (*locals, node[3][0][1])
+    for child, within in children_of(node):
+        found += facts_in(child, inner if within else locals)
+    return found
+
+
+def children_of(node):
+    """The parts of a node, each with whether it stands in a macro of the node's own."""
+    kind = node[0]
+    if kind in ("value", "name"):
+        return []
+    if kind == "method":
+        is_macro = node[1] in MACROS
+        return [(node[2], False)] + [(arg, is_macro) for arg in node[3][is_macro:]]
+    if kind == "call":
+        parts = node[2]
+    elif kind == "map":
+        parts = [part for entry in node[1] for part in entry]
+    elif kind == "list":
+        parts = node[1]
+    else:
+        parts = node[1:2] if kind == "." else node[1:]
+    return [(part, False) for part in parts]
+
+
 def reads_of(node, locals=()):
     """Dotted names that an expression reads, in the order written; each may come twice."""
     path = path_of(node)
     if path is not None:
         return [] if path[0] in locals else [".".join(path)]
-    kind = node[0]
-    if kind == "value":
-        return []
-    if kind == "method":
-        _, name, receiver, args = node
-        found = reads_of(receiver, locals)
-        if name in MACROS:
-            locals, args = (*locals, args[0][1]), args[1:]
-        return found + [name for arg in args for name in reads_of(arg, locals)]
-    if kind == "call":
-        children = node[2]
-    elif kind == "map":
-        children = [part for entry in node[1] for part in entry]
-    elif kind == "list":
-        children = node[1]
-    elif kind == ".":
-        children = node[1:2]
-    else:
-        children = node[1:]
-    return [name for child in children for name in reads_of(child, locals)]
+    inner = (*locals, node[3][0][1]) if node[0] == "method" and node[1] in MACROS else locals
+    return [name for child, within in children_of(node) for name in reads_of(child, inner if within else locals)]

@@ -2,28 +2,37 @@
 
 import math
 
+import aggregates
+import running
 from cel import CelError
 from facts import EMPTY_CART, MAX_LINES, MAX_QUANTITY, Scope, campaign_of, price_of, product_of, quantity_of
 from failure import EventFailure
-from plain import bounded, cut, is_number, merged, to_minor, JS_SPACE
+from plain import JS_SPACE, bounded, cut, is_number, merged, number_text, same, to_minor
 
 
 class Decision:
-    def __init__(self):
-        self.scope, self.shown, self.fired, self.errors = None, [], 0, 0
+    """What a step asks for; `waits` are (rule, key, due or None), `shown` (rule, entry, show, facts, words or None)."""
+
+    def __init__(self, scope):
+        self.scope, self.errors, self.fired = scope, 0, 0
+        self.shown, self.emitted, self.waits = [], [], []
+        self.wait = self.next_change = None
+        self.entered, self.left = [], []
 
 
 def decide(visitor, event, at, active):
-    """Changes the visitor. EventFailure: the event cannot be folded; the caller undoes what was done."""
-    decision = Decision()
+    """Changes the visitor. EventFailure: the event cannot be folded; the caller undoes what was done. None: there is no playbook."""
     begin_session(visitor, campaign_of(event.get("context")))
     if active is None:
-        return decision
+        return None
     playbook, catalog = active
     type_ = event["type"]
-    scope = decision.scope = Scope(active, visitor, visitor.now, event, at)
+    scope = Scope(active, visitor, visitor.now, event, at)
+    decision = Decision(scope)
     if type_ in playbook.orders and type_ in playbook.events:
         scope["event"]
+    starts_none = is_before_order(visitor, event, at, playbook)
+    decision.waits, decision.errors = running.waits(visitor, event, at, playbook, scope, starts_none)
     for trait in playbook.traits_for.get(type_, ()):
         if trait.kind == "cart":
             cart = visitor.traits.get(trait.name, EMPTY_CART)
@@ -32,12 +41,57 @@ def decide(visitor, event, at, active):
             continue
         try:
             if trait.condition is None or trait.condition.holds(scope):
-                remember(visitor, trait, scope, playbook.digits)
+                remember(visitor, trait, scope, at, playbook.digits)
         except (CelError, ValueError):
             decision.errors += 1
     scope.forget_visitor()
-    run_rules(playbook, type_, decision)
+    try_segments(visitor, decision, playbook)
+    triggered = []
+    for rule in playbook.rules_for.get(type_, ()):
+        if rule.kind == "event" or rule.kind == "spent" and running.is_spent(visitor, rule, scope["event"]):
+            triggered.append((rule, None, None))
+        elif rule.kind == "sequence":
+            names, errors = running.sequence_event(visitor, rule, type_, at, scope)
+            decision.errors += errors
+            if names is not None:
+                triggered.append((rule, names, None))
+    run_step(visitor, triggered, decision, active)
     return decision
+
+
+def decide_firing(visitor, now, active, timer, rule):
+    """The same for a firing; `rule`: the absence whose wait is over, if it is live."""
+    decision = Decision(Scope(active, visitor, now))
+    if timer.what == "rule":
+        decision.wait = running.take_wait(visitor, *timer.key)
+    try_segments(visitor, decision, active[0])
+    run_step(visitor, [] if rule is None else [(rule, None, rule.says)], decision, active)
+    return decision
+
+
+def is_before_order(visitor, event, at, playbook):
+    """10.2: such an add starts no absence."""
+    adds = [trait.name for trait in playbook.traits if trait.kind == "cart" and trait.cart["add"] == event["type"]]
+    ordered = [visitor.traits.get(name, EMPTY_CART)[2] for name in adds]
+    return any(when is not None and at <= when for when in ordered)
+
+
+def try_segments(visitor, decision, playbook):
+    decision.entered, decision.left, errors = playbook.segments.step(visitor, decision.scope)
+    decision.errors += errors
+
+
+def run_step(visitor, triggered, decision, active):
+    playbook, scope = active[0], decision.scope
+    for rule in playbook.segment_rules:
+        into = [id_ for id_ in rule.entered if id_ in decision.entered]
+        out_of = [id_ for id_ in rule.left if id_ in decision.left]
+        for id_ in [*into, *out_of][:1]:
+            word = "entered" if into else "left"
+            triggered.append((rule, None, cut(f'{word} the segment "{playbook.segments.names[id_]}"', 160)))
+    running.run_rules(visitor, sorted(triggered, key=lambda each: each[0].id), scope, decision)
+    scope.forget_visitor()
+    decision.next_change = playbook.segments.next_change(visitor, active, scope["now"])
 
 
 def begin_session(visitor, campaign):
@@ -76,54 +130,54 @@ def next_cart(cart, types, event, at, digits, catalog):
     return [id_ if lines else id_ + 1, lines, ordered_at]
 
 
-def remember(visitor, trait, scope, digits):
+def remember(visitor, trait, scope, at, digits):
     states = visitor.session["traits"] if trait.per_session else visitor.traits
-    before = states.get(trait.name)
-    if trait.kind == "count":
-        after = (before or 0) + 1
-    elif trait.kind == "first" and before is not None:
+    stored = states.get(trait.name)
+    before = stored if trait.is_structured else aggregates.plain_of(trait, stored)
+    group = None if trait.by is None else group_of(trait.by.value(scope))
+    if trait.by is not None and group is None or trait.kind == "first" and before is not None and not trait.is_structured:
         return
+    value = 1 if trait.of is None else trait.of.value(scope)
+    if trait.is_structured:
+        value = (kept if trait.kind in ("first", "last", "distinct") else number)(trait, value, digits)
+        after = before if value is None else aggregates.after_event(trait, before, value, group, at, visitor.now)
+    elif trait.kind == "recent":
+        after = before
+        for each in value if isinstance(value, list) else [value]:
+            if each is not None:
+                each = kept(trait, each, digits)
+                after = [each, *[other for other in after or [] if not same(other, each)]][: trait.limit]
+    elif trait.kind in ("last", "first"):
+        after = before if value is None else kept(trait, value, digits)
     else:
-        value = trait.of.value(scope)
-        if value is None or trait.kind == "sum" and not is_number(value):
-            return
-        value = to_minor(value, digits) if trait.money and is_number(value) else bounded(value)
-        if trait.kind == "sum":
-            after = (before or 0) + value
-            if not math.isfinite(after):
-                return
-        elif trait.kind == "recent":
-            after = [value, *[each for each in before or [] if each != value or type(each) is not type(value)]][: trait.limit]
-        else:
-            after = value
+        value = number(trait, value, digits)
+        after = before if value is None else aggregates.with_value(trait.kind, before, value)
+    if after is None or after is stored:
+        return
     if trait.per_session:
         visitor.session = merged(visitor.session, "traits", merged(states, trait.name, after))
     else:
         visitor.traits = merged(states, trait.name, after)
 
 
-def run_rules(playbook, type_, decision):
-    scope = decision.scope
+def group_of(value):
+    """3.8: a group is named by text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if is_number(value):
+        return number_text(value)
+    return cut(value, 64) if isinstance(value, str) and value != "__proto__" else None
 
-    def holds(condition):
-        try:
-            return condition is None or condition.holds(scope)
-        except CelError:
-            decision.errors += 1
-            return False
 
-    for rule in playbook.rules_for.get(type_, ()):
-        if not holds(rule.condition):
-            continue
-        shown = []
-        for entry, show in enumerate(rule.entries):
-            if holds(show.condition):
-                facts = [[path, bounded(scope.at_path(path))] for path in show.captures]
-                shown.append((rule, entry, show, facts))
-                if rule.chooses:
-                    break
-        decision.shown += shown
-        decision.fired += bool(shown)
+def number(trait, value, digits):
+    """None: the event has no number there."""
+    if not is_number(value):
+        return None
+    return to_minor(value, digits) if trait.money else value
+
+
+def kept(trait, value, digits):
+    return to_minor(value, digits) if trait.money and is_number(value) else bounded(value)
 
 
 def phrase_of(event, playbook, scope):

@@ -2,6 +2,7 @@
 
 from urllib.parse import parse_qsl
 
+import aggregates
 from failure import EventFailure
 from plain import JS_SPACE, cut, is_whole, is_number, to_major, to_minor, utf16_length
 
@@ -24,7 +25,7 @@ class Scope(dict):
 
     def forget_visitor(self):
         """The visitor changed; the event did not."""
-        for root in ("cart", "visitor", "session", "traits"):
+        for root in ("cart", "visitor", "session", "traits", "segments"):
             self.pop(root, None)
 
     def make_event(self):
@@ -47,7 +48,9 @@ class Scope(dict):
         return cart_view(self.visitor.traits.get("cart", EMPTY_CART), self.playbook.digits)
 
     def make_visitor(self):
-        return self.with_traits("visitor", {"id": self.visitor.id, "sessions": self.visitor.counts["sessions"]})
+        visitor, now = self.visitor, self["now"]
+        own = {"id": visitor.id, "sessions": visitor.counts["sessions"], "lastSeenAt": visitor.now, "idle": now - visitor.now}
+        return self.with_traits("visitor", own)
 
     def make_session(self):
         session = self.visitor.session or {"number": 0, "startedAt": None, "campaign": None}
@@ -57,6 +60,9 @@ class Scope(dict):
     def make_traits(self):
         return self.with_traits("traits", {})
 
+    def make_segments(self):
+        return {id_: id_ in self.visitor.segments for id_ in self.playbook.segments.conditions}
+
     def with_traits(self, root, values):
         visitor, digits = self.visitor, self.playbook.digits
         for trait in self.playbook.traits:
@@ -64,7 +70,11 @@ class Scope(dict):
                 continue
             states = (visitor.session or {"traits": {}})["traits"] if trait.per_session else visitor.traits
             value = states.get(trait.name)
-            values[trait.path[1]] = trait.initial if value is None else major(value, digits) if trait.money else value
+            if trait.is_structured:
+                value = aggregates.read(trait, value, self["now"])
+            elif trait.name not in states or value is not None and aggregates.plain_of(trait, value) is None:
+                value = trait.initial
+            values[trait.path[1]] = major(value, digits) if trait.money else value
         return values
 
     def at_path(self, path):
@@ -76,20 +86,45 @@ class Scope(dict):
         return value
 
 
+def put_at(map_, path, value):
+    *names, last = path.split(".")
+    for name in names:
+        if not isinstance(map_.get(name), dict):
+            map_[name] = {}
+        map_ = map_[name]
+    map_[last] = value
+
+
+class NamedScope:
+    """What a rule sees: its event, and under their names those of its sequence (3.10)."""
+
+    def __init__(self, base, kept, rule):
+        self.base, self.playbook = base, base.playbook
+        captures = {element.name: element.captures for element, *_ in rule.elements}
+        self.roots = {}
+        for name, at, *values in kept:
+            root = self.roots[name] = {"at": at}
+            for path, value in zip(captures[name], values):
+                put_at(root, path, value)
+
+    def __getitem__(self, root):
+        return self.roots[root] if root in self.roots else self.base[root]
+
+    at_path = Scope.at_path
+
+
 class CapturedScope:
     """What `while` sees: the visitor as it is, the event and the product as they were captured (5.1)."""
 
+    LASTING = ("cart", "visitor", "session", "traits", "segments", "page", "device", "consent", "now")
+
     def __init__(self, base, facts):
         self.base = base
-        self.roots = {"event": {}, "product": None}
+        self.roots = {}
         for path, value in facts:
-            root, *names = path.split(".")
-            if root not in self.roots or not names:
-                continue
-            map_ = self.roots[root] = self.roots[root] or {}
-            for name in names[:-1]:
-                map_ = map_.setdefault(name, {})
-            map_[names[-1]] = value
+            if path.split(".")[0] not in self.LASTING:
+                put_at(self.roots, path, value)
+        self.roots = {"event": {}, "product": None, **self.roots}
 
     def __getitem__(self, root):
         return self.roots[root] if root in self.roots else self.base[root]
@@ -98,6 +133,8 @@ class CapturedScope:
 def major(value, digits):
     if isinstance(value, list):
         return [major(each, digits) for each in value]
+    if isinstance(value, dict):
+        return {name: major(each, digits) for name, each in value.items()}
     return to_major(value, digits) if is_number(value) else value
 
 

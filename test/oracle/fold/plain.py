@@ -5,6 +5,8 @@ from base64 import urlsafe_b64encode
 from decimal import ROUND_HALF_UP, Decimal
 
 JS_SPACE = " \t\n\v\f\r\u00a0\ufeff\u2028\u2029\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+# What Unicode calls white space, which CEL trims.
+WHITE_SPACE = JS_SPACE.replace("\ufeff", "\u0085")
 MAX_SAFE = 2**53 - 1
 
 
@@ -31,6 +33,11 @@ def cut(text, limit):
 
 def is_number(value):
     return type(value) is int or type(value) is float
+
+
+def same(a, b):
+    """As JavaScript's ===: true is no number, and a number is equal however it is written."""
+    return a == b if is_number(a) and is_number(b) else type(a) is type(b) and a == b
 
 
 def is_whole(value, least=0, most=MAX_SAFE):

@@ -1,8 +1,10 @@
 """The fold of one shard's log (docs/semantics.md, 1.5, 2, 3, 4.5, 5, 6.1)."""
 
+from collections import Counter
 from heapq import heappop, heappush
 
-from decide import decide, phrase_of
+from appending import MAX_DEPTH, event_id, is_valid
+from decide import decide, decide_firing, phrase_of
 from facts import Scope
 from failure import EventFailure
 from plain import id_hash, shard_of, utf8
@@ -26,7 +28,7 @@ DEFAULTS = {
 }
 COUNTERS = (
     "folded duplicate late held skipped beyondWindow failed refusedTimers droppedTimers timersFired rulesFired ruleErrors"
-    " slotChanges visitors expiredVisitors"
+    " slotChanges segmentChanges emitted refusedEmits visitors expiredVisitors"
 ).split()
 DEFAULT_IDLE_MS = 30 * 60_000
 
@@ -42,7 +44,7 @@ class Shard:
         self.time = self.position = self.offset = 0
         self.activation = self.active = self.last_id = None
         self.counters = dict.fromkeys(COUNTERS, 0)
-        self.failed = []
+        self.failed, self.appended = [], []
         self.folded, self.fired = [], []
 
     def fold(self, offset, stamp, value):
@@ -104,7 +106,9 @@ class Shard:
             if not self.is_set(visitor, timer):
                 continue
             if timer.what != "hold":
-                self.fire_own(visitor, lambda own: (own.due, own.id) < (timer.due, timer.id))
+                # As long as it is set: one that fires before it may cancel it, or set it anew.
+                is_before = lambda own: self.is_set(visitor, timer) and (own.due, own.id) < (timer.due, timer.id)
+                self.fire_own(visitor, is_before)
             if self.is_set(visitor, timer):
                 self.fire(visitor, timer)
 
@@ -134,14 +138,59 @@ class Shard:
             return
         self.note_fired(timer)
         del visitor.timers[timer.id]
+        self.fire_step(visitor, timer)
+
+    def fire_step(self, visitor, timer):
+        now = max(visitor.now, timer.due)
         step = SlotStep(visitor, self.scope_of(visitor, timer.due), self.counters)
         if timer.what == "session":
             visitor.session = None
-        else:
+        elif timer.what == "slot":
             step.remove(timer.key[0], timer.key[1])
+        is_lost, decision = timer.what in ("rule", "segment"), None
         if self.active is not None:
-            step.try_while(self.scope_of(visitor, timer.due))
+            playbook = self.active[0]
+            rule = playbook.rules.get(timer.key[0]) if timer.what == "rule" else None
+            rule = rule if rule is not None and rule.live and rule.kind == "absence" else None
+            is_gone = timer.what == "segment" and timer.key[0] not in ("", *playbook.segments.conditions)
+            is_lost = timer.what == "rule" and rule is None or is_gone
+            decision = decide_firing(visitor, now, self.active, timer, rule)
+        self.counters["droppedTimers"] += is_lost
+        if decision is not None:
+            for shown in decision.shown:
+                wait = decision.wait if timer.what == "rule" and shown[0].id == timer.key[0] else None
+                cause = self.cause(timer.set_at, *(wait or ["", now, "", ""])[1:], shown[4])
+                self.show(visitor, step, *shown[:4], cause, timer.skew, now)
+            self.finish(visitor, decision, step, timer.skew, timer.set_at, now, 0)
+        else:
+            step.finish()
+
+    def finish(self, visitor, decision, step, skew, set_at, now, depth):
+        """What every step that decides ends with: `while`, timers, appended events, counts."""
+        step.try_while(decision.scope)
         step.finish()
+        for rule, key, due in decision.waits:
+            if due is None:
+                visitor.timers.pop(Timer("rule", (rule.id, key), 0, None, 0, 0).id, None)
+            else:
+                self.set_due(visitor, "rule", (rule.id, key), due, skew, set_at)
+        visitor.timers = {id_: timer for id_, timer in visitor.timers.items() if timer.what != "segment"}
+        if decision.next_change is not None:
+            due, segment = decision.next_change
+            self.set_due(visitor, "segment", (segment,), due, skew, set_at)
+        for rule, place, type_, properties in decision.emitted:
+            fits = not visitor.historic and depth < MAX_DEPTH and is_valid(properties, self.active[0].events[type_].schema)
+            self.counters["emitted" if fits else "refusedEmits"] += 1
+            if fits:
+                id_ = event_id(visitor.id, f"{self.number}:{set_at}", now, rule.id, place)
+                event = {"v": 1, "kind": "event", "id": id_, "visitor": visitor.id, "type": type_, "properties": properties}
+                self.appended.append({**event, "at": now, "depth": depth + 1})
+        self.counters["segmentChanges"] += len(decision.entered) + len(decision.left)
+        self.counters["rulesFired"] += decision.fired
+        self.counters["ruleErrors"] += decision.errors
+
+    def cause(self, offset, at, id_, type_, says):
+        return {"offset": offset, "eventId": id_, "eventType": type_, "at": at, "says": says}
 
     def note_fired(self, timer):
         self.counters["timersFired"] += 1
@@ -411,37 +460,29 @@ class Shard:
         decision = decide(visitor, record, at, self.active)
         idle = DEFAULT_IDLE_MS if self.active is None else self.active[0].idle_ms
         self.set_due(visitor, "session", (), visitor.now + idle, skew, event.offset)
-        says = None
-        for rule, entry, show, facts in decision.shown:
-            says = says or phrase_of(record, self.active[0], decision.scope)
-            cause = {
-                "offset": event.offset,
-                "eventId": record["id"],
-                "eventType": record["type"],
-                "at": at,
-                "says": says,
-            }
-            self.show(visitor, step, rule, entry, show, facts, cause, skew)
-        if decision.scope is not None:
-            step.try_while(decision.scope)
-        step.finish()
+        if decision is None:
+            step.finish()
+        else:
+            says = phrase_of(record, self.active[0], decision.scope) if decision.shown else None
+            for *shown, words in decision.shown:
+                cause = self.cause(event.offset, at, record["id"], record["type"], words or says)
+                self.show(visitor, step, *shown, cause, skew, visitor.now)
+            self.finish(visitor, decision, step, skew, event.offset, visitor.now, int(record.get("depth", 0)))
         self.count(visitor, "folded")
-        self.counters["rulesFired"] += decision.fired
-        self.counters["ruleErrors"] += decision.errors
         self.folded.append(record["id"])
 
     def set_due(self, visitor, what, key, due, skew, set_at, is_calendar=False):
         wall = None if visitor.historic else due if is_calendar else due + skew
         self.set_timer(visitor, Timer(what, key, due, wall, skew, set_at))
 
-    def show(self, visitor, step, rule, entry, show, facts, cause, skew):
-        if show.until is not None and show.until <= visitor.now:
+    def show(self, visitor, step, rule, entry, show, facts, cause, skew, now):
+        if show.until is not None and show.until <= now:
             return
         candidate = {
             "rule": rule.id,
             "entry": entry,
             "content": show.content,
-            "priority": rule.priority,
+            "priority": rule.priority + show.raised,
             "playbook": self.active[0].version,
             "cause": cause,
             "facts": facts,
@@ -449,7 +490,7 @@ class Shard:
         }
         if not step.add(show.slot, candidate, self.settings["candidates"]):
             return
-        for end, due in (("for", show.for_ms and visitor.now + show.for_ms), ("until", show.until)):
+        for end, due in (("for", show.for_ms and now + show.for_ms), ("until", show.until)):
             if due is not None:
                 key = (show.slot, rule.id, end)
                 self.set_due(visitor, "slot", key, due, skew, cause["offset"], is_calendar=end == "until")
@@ -458,10 +499,12 @@ class Shard:
     # ── what it folded to ─────────────────────────────────────────────────────
 
     def meta(self):
+        sizes = Counter(id_ for visitor in self.visitors.values() for id_ in visitor.segments)
         return {
             "position": self.position,
             "appendTime": self.time,
             "active": self.activation,
             "lastId": self.last_id,
             "counters": self.counters,
+            "segments": sizes,
         }

@@ -2,6 +2,7 @@
 
 from cel import CelError
 from facts import CapturedScope
+from rules import Show
 
 READ = ("rule", "content", "playbook", "facts")
 
@@ -15,7 +16,8 @@ def show_of(candidate, playbook):
     rule = playbook.rules.get(candidate["rule"])
     if rule is None or not rule.live or candidate["entry"] >= len(rule.entries):
         return None
-    return rule.entries[candidate["entry"]]
+    entry = rule.entries[candidate["entry"]]
+    return entry if isinstance(entry, Show) else None
 
 
 class SlotStep:
@@ -41,14 +43,20 @@ class SlotStep:
                     candidate = {
                         **candidate,
                         "content": show.content,
-                        "priority": playbook.rules[candidate["rule"]].priority,
+                        "priority": playbook.rules[candidate["rule"]].priority + show.raised,
                         "playbook": playbook.version,
                     }
                 kept.append(candidate)
             self.set(slot, ordered(kept))
 
     def holds(self, show, candidate, scope):
-        """A `while` that throws fails."""
+        """Whether it is not excluded, and its `while` holds; one that throws fails."""
+        known = scope["visitor"]
+        bought = dict(candidate["facts"]).get("product.id") if show.bought else None
+        if bought is not None and bought in known["boughtProducts"]:
+            return False
+        if show.shown is not None and known["timesShown"].get(candidate["content"], 0) >= show.shown:
+            return False
         if show.holds is None:
             return True
         try:

@@ -62,3 +62,11 @@ class Text:
         if hole.type == "money":
             return fixed(value, self.digits)
         return iso(value) if hole.type == "timestamp" else number_text(value)
+
+
+def texts_of(value, declared, digits):
+    """All texts of a content, in the order written."""
+    if isinstance(value, (list, dict)):
+        parts = value if isinstance(value, list) else value.values()
+        return [text for part in parts for text in texts_of(part, declared, digits)]
+    return [Text(value, declared, digits)] if isinstance(value, str) and "${" in value else []

@@ -74,7 +74,7 @@ class Visitor:
     """`timers` by id; `sources` with the least recently folded first. What a dict or list here holds is replaced, never changed,
     but for sources, recent ids and counts."""
 
-    UNDONE = ("historic", "now", "last_append", "version", "traits", "session", "slots", "timers", "counts")
+    UNDONE = ("historic", "now", "last_append", "version", "traits", "session", "rules", "segments", "slots", "timers", "counts")
 
     def __init__(self, id_, born, append_time):
         self.id, self.key = id_, utf8(id_)
@@ -85,7 +85,7 @@ class Visitor:
         """New, but for its sources, their holds, and ids (4.5)."""
         self.born, self.historic, self.now, self.last_append, self.version = born, True, 0, append_time, 0
         self.counts = dict.fromkeys(COUNTS, 0)
-        self.traits, self.session, self.slots = {}, None, {}
+        self.traits, self.session, self.rules, self.segments, self.slots = {}, None, {}, {}, {}
         self.timers = {id_: timer for id_, timer in self.timers.items() if timer.what == "hold"}
 
     def snapshot(self):
@@ -114,6 +114,8 @@ class Visitor:
             "counts": self.counts,
             "traits": self.traits,
             "session": self.session,
+            "rules": self.rules,
+            "segments": self.segments,
             "slots": self.slots,
             "timers": [timer.plain() for _, timer in sorted(self.timers.items())],
         }

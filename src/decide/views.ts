@@ -1,0 +1,119 @@
+import type { Json, JsonObject } from '../model/json.ts';
+import { placeOfTrait } from '../model/traitStates.ts';
+import type { Visitor } from '../model/visitor.ts';
+import type { Playbook, Trait } from '../playbook/playbook.ts';
+import { readTrait } from './traits.ts';
+
+type Values = { readonly [name: string]: Json };
+
+const read = Symbol('read');
+const names = Symbol('names');
+
+/**
+ * A root of conditions (`visitor`, `session`, `traits`) whose fields are read when they are asked for, each once: a condition reads
+ * two or three of fifty. Its fields are getters of a class that each playbook has of its own; other members have no names, so that
+ * a trait may have any.
+ */
+abstract class RootView {
+  readonly #visitor: Visitor;
+  readonly #now: number;
+  readonly #kept: (Json | undefined)[] = [];
+
+  constructor(visitor: Visitor, now: number) {
+    this.#visitor = visitor;
+    this.#now = now;
+  }
+
+  [read](place: number, field: Field): Json {
+    let value = this.#kept[place];
+    if (value === undefined) {
+      value = field(this.#visitor, this.#now);
+      this.#kept[place] = value;
+    }
+    return value;
+  }
+
+  abstract get [names](): readonly string[];
+}
+
+type Field = (visitor: Visitor, now: number) => Json;
+type ViewOf = new (visitor: Visitor, now: number) => RootView;
+
+/** What stands under a root besides traits. */
+const ownFields: Readonly<Record<string, Readonly<Record<string, Field>>>> = {
+  visitor: {
+    id: ({ id }) => id,
+    sessions: ({ counts }) => counts.sessions,
+    lastSeenAt: (visitor) => visitor.now,
+    idle: (visitor, now) => now - visitor.now,
+  },
+  session: {
+    number: ({ session }) => session?.number ?? 0,
+    startedAt: ({ session }) => session?.startedAt ?? null,
+    campaign: ({ session }) => session?.campaign ?? '',
+  },
+};
+
+const views = new WeakMap<Playbook, Map<string, ViewOf>>();
+
+/** The root as conditions see it at `now`. */
+export function rootView(playbook: Playbook, root: string, visitor: Visitor, now: number): Values {
+  let ofPlaybook = views.get(playbook);
+  if (ofPlaybook === undefined) {
+    ofPlaybook = new Map();
+    views.set(playbook, ofPlaybook);
+  }
+  let View = ofPlaybook.get(root);
+  if (View === undefined) {
+    View = makeView(playbook, root);
+    ofPlaybook.set(root, View);
+  }
+  return new View(visitor, now) as unknown as Values;
+}
+
+/** All of its fields. */
+export function jsonOf(view: Values): JsonObject {
+  return Object.fromEntries((view as unknown as RootView)[names].map((name) => [name, view[name]!]));
+}
+
+/** A member of any value that conditions see; undefined: it has none of that name. */
+export function memberOf(value: Json | undefined, name: string): Json | undefined {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return undefined;
+  const isThere = value instanceof RootView ? value[names].includes(name) : Object.hasOwn(value, name);
+  return isThere ? (value as JsonObject)[name] : undefined;
+}
+
+function makeView(playbook: Playbook, root: string): ViewOf {
+  const fields = new Map<string, Field>(Object.entries(ownFields[root] ?? {}));
+  for (const trait of playbook.traits.values()) {
+    const [first, name] = trait.path;
+    if (first === root && name !== undefined) fields.set(name, fieldOf(trait, playbook.minorDigits));
+  }
+  const all = [...fields.keys()];
+  // A field that is named as what every object inherits must be its own.
+  const own = all.filter((name) => name in Object.prototype);
+  class View extends RootView {
+    constructor(visitor: Visitor, now: number) {
+      super(visitor, now);
+      for (const name of own) Object.defineProperty(this, name, { value: fields.get(name)!(visitor, now) });
+    }
+    get [names](): readonly string[] {
+      return all;
+    }
+  }
+  for (const [place, [name, field]] of [...fields].entries()) {
+    if (own.includes(name)) continue;
+    const get = function (this: RootView): Json {
+      return this[read](place, field);
+    };
+    Object.defineProperty(View.prototype, name, { get, enumerable: true });
+  }
+  return View;
+}
+
+function fieldOf(trait: Trait, minorDigits: number): Field {
+  const place = placeOfTrait(trait.name);
+  return trait.over === 'session'
+    ? ({ session }, now) => readTrait(trait, session?.traits.at(place), minorDigits, now)
+    : ({ traits }, now) => readTrait(trait, traits.at(place), minorDigits, now);
+}

@@ -1,0 +1,22 @@
+import { type Explanation, explainSlot } from '../fold/explain.ts';
+import type { Services } from './services.ts';
+import { unknownSlot } from './slotReader.ts';
+import { readWhole } from './visitorReader.ts';
+
+/**
+ * Why the slot shows what it shows to this visitor; null: nothing is known of it.
+ * @throws UsherError SLOT_UNKNOWN, STATE_UNAVAILABLE
+ */
+export async function explainVisitorSlot(services: Services, id: string, slot: string): Promise<Explanation | null> {
+  const found = await readWhole(services, id);
+  if (found === null) return null;
+  const { visitor, active } = found;
+  const { slots } = active.playbook;
+  if (!slots.has(slot)) throw unknownSlot(slot, slots.keys());
+  const { bundles } = services;
+  const named = new Set(visitor.slots[slot]?.candidates.map((candidate) => candidate.playbook));
+  for (const version of named) await bundles.loadPlaybook(version).catch(() => null);
+  // Nobody looks: what asks for a page or a device does not hold.
+  const context = { playbook: active.playbook, page: null, device: null, timeZone: null };
+  return explainSlot(visitor, slot, active, (version) => bundles.playbook(version), context, services.now());
+}

@@ -1,0 +1,43 @@
+import type { Declarations } from '../cel/compiler.ts';
+import { nearest } from '../model/nearest.ts';
+import type { VisitorFacts } from './facts.ts';
+import type { RawContent, RawSlot } from './format.ts';
+import type { RawSegment } from './formatTraits.ts';
+import type { EventType } from './playbook.ts';
+import type { Report } from './problem.ts';
+import type { Located, Named } from './shape.ts';
+import type { CheckedTrait, EventPlaces } from './traits.ts';
+
+/** What rules refer to. */
+export interface RuleSurroundings {
+  readonly events: EventPlaces;
+  readonly eventTypes: ReadonlyMap<string, EventType>;
+  readonly slots: ReadonlyMap<string, Named<RawSlot>>;
+  readonly contents: ReadonlyMap<string, Named<RawContent>>;
+  readonly segments: ReadonlyMap<string, Named<RawSegment>>;
+  readonly traits: ReadonlyMap<string, CheckedTrait>;
+  readonly visitor: VisitorFacts;
+  readonly minorDigits: number;
+  readonly report: Report;
+  /** Told of each content that a rule shows, with what its texts may name there. */
+  shows(content: string, slot: string, declared: Declarations): void;
+}
+
+/** What an id stands for; null: it is unknown, which the report tells. */
+export function lookUp<T>(at: Located<string>, known: ReadonlyMap<string, T>, what: string, report: Report): T | null {
+  const found = known.get(at.value);
+  if (found !== undefined) return found;
+  const near = nearest(at.value, known.keys());
+  const expected =
+    known.size === 0
+      ? `a ${what}; the playbook has none`
+      : known.size <= 24
+        ? `one of ${[...known.keys()].join(', ')}`
+        : `a ${what} of the playbook`;
+  report.error(
+    at.tree,
+    `${at.value} is not a ${what} of this playbook`,
+    near === null ? { expected } : { expected, nearest: near },
+  );
+  return null;
+}
