@@ -58,18 +58,18 @@ export function nextChange(
   isSet: boolean,
 ): NextChange | null {
   const { playbook } = bundles;
-  const { changes, byTime } = timesOf(playbook);
+  const { changes, byTime, hasCalendar } = timesOf(playbook);
   if (changes.length === 0) return null;
-  let scope = step;
+  const turns = changes.map((change) => turnsOf(change.change, step, visitor, playbook));
   let at = step.now;
   for (let looked = 0; looked < maxCandidates; looked++) {
-    const next = nextCandidate(changes, scope, visitor, playbook, at);
+    const next = nextTurn(turns, at);
     if (next === null) return null;
-    at = next;
-    scope = new EventScope(bundles, visitor, at, null, at);
-    // What time does not change is as it was when it was tried.
-    const asked = isSet ? [...playbook.segments.values()] : byTime;
-    const { members } = tried(asked, scope, membersOf(visitor, playbook));
+    at = next.at;
+    // What time does not change then is as it was when it was tried; a calendar instant has come before its turn, which is spread.
+    const timed = next.only === null || hasCalendar ? byTime : changes[next.only]!.affected;
+    const asked = isSet ? [...playbook.segments.values()] : timed;
+    const { members } = tried(asked, new EventScope(bundles, visitor, at, null, at), membersOf(visitor, playbook));
     let first: string | null = null;
     for (const { id } of asked) {
       if (members[id] !== Object.hasOwn(visitor.segments, id) && (first === null || id < first)) first = id;
@@ -121,67 +121,83 @@ function membersOf({ segments }: Visitor, playbook: Playbook): Members {
 
 /** What time alone may change of a playbook's segments. */
 interface Times {
-  readonly changes: readonly TimeChange[];
-  /** The segments whose condition changes so, or reads one that does; each after those that it reads. */
+  readonly changes: readonly {
+    readonly change: TimeChange;
+    /** The segment whose condition changes, and those that read it; each after those that it reads. */
+    readonly affected: readonly Segment[];
+  }[];
+  /** All of these. */
   readonly byTime: readonly Segment[];
+  readonly hasCalendar: boolean;
 }
 const times = new WeakMap<Playbook, Times>();
 
 function timesOf(playbook: Playbook): Times {
   let known = times.get(playbook);
   if (known === undefined) {
-    const byTime: Segment[] = [];
-    for (const segment of playbook.segments.values()) {
-      const readsOne = byTime.some(({ id }) => segment.condition.reads.includes(`segments.${id}`));
-      if (segment.changes.length > 0 || readsOne) byTime.push(segment);
-    }
-    const changes = byTime.flatMap((segment) => segment.changes);
-    known = { changes, byTime };
+    const segments = [...playbook.segments.values()];
+    const changes = segments.flatMap((segment) => {
+      const affected = withReaders(segment, segments);
+      return segment.changes.map((change) => ({ change, affected }));
+    });
+    const timed = new Set(changes.flatMap(({ affected }) => affected));
+    const hasCalendar = changes.some(({ change }) => change.kind === 'instant' && change.calendar);
+    known = { changes, byTime: segments.filter((segment) => timed.has(segment)), hasCalendar };
     times.set(playbook, known);
   }
   return known;
 }
 
-function nextCandidate(
-  changes: readonly TimeChange[],
-  scope: Scope,
-  visitor: Visitor,
-  playbook: Playbook,
-  after: number,
-): number | null {
-  let next: number | null = null;
-  for (const change of changes) {
-    for (const at of candidatesOf(change, scope, visitor, playbook, after)) {
-      if (at > after && (next === null || at < next)) next = at;
-    }
+function withReaders(segment: Segment, segments: readonly Segment[]): readonly Segment[] {
+  const affected = [segment];
+  for (const each of segments) {
+    if (affected.some(({ id }) => each.condition.reads.includes(`segments.${id}`))) affected.push(each);
   }
-  return next;
+  return affected;
 }
 
-function candidatesOf(
-  change: TimeChange,
-  scope: Scope,
-  visitor: Visitor,
-  playbook: Playbook,
-  now: number,
-): readonly number[] {
+/** The next instant after this one at which a change turns. They do not depend on when they are asked for. */
+type Turns = (after: number) => number | null;
+
+/** `only`: the place of the one change that turns then; null: several do. */
+function nextTurn(
+  turns: readonly Turns[],
+  after: number,
+): { readonly at: number; readonly only: number | null } | null {
+  let least = Number.POSITIVE_INFINITY;
+  let only: number | null = null;
+  for (let place = 0; place < turns.length; place++) {
+    const at = turns[place]!(after);
+    if (at === null || at > least) continue;
+    only = at === least ? null : place;
+    least = at;
+  }
+  return least === Number.POSITIVE_INFINITY ? null : { at: least, only };
+}
+
+const never: Turns = () => null;
+
+function turnsOf(change: TimeChange, scope: Scope, visitor: Visitor, playbook: Playbook): Turns {
   if (change.kind === 'instant') {
     const at = orNothing(() => change.at(scope));
-    if (at === null) return [];
-    const turns = Math.ceil(at) + (change.calendar ? (murmur2(encoder.encode(visitor.id)) & 0x7fffffff) % spreadMs : 0);
-    return [turns, turns + 1];
+    if (at === null) return never;
+    const spread = change.calendar ? (murmur2(encoder.encode(visitor.id)) & 0x7fffffff) % spreadMs : 0;
+    return firstOf(Math.ceil(at) + spread, 0, 1);
   }
   const trait = playbook.traits.get(change.trait);
-  if (trait === undefined) return [];
+  if (trait === undefined) return never;
   const states = trait.over === 'session' ? visitor.session?.traits : visitor.traits;
   const state = states?.get(trait.name);
-  if (change.kind === 'window') {
-    const at = nextLeaving(trait, state, now);
-    return at === null ? [] : [at];
-  }
+  if (state === undefined) return never;
+  if (change.kind === 'window') return (after) => nextLeaving(trait, state, after);
   const bound = orNothing(() => change.bound(scope));
   const at = bound === null ? null : scoreReaches(trait, state, change.group, bound);
-  return at === null ? [] : [at - 1, at, at + 1, at + 2];
+  return at === null ? never : firstOf(at, -1, 2);
+}
+
+/** The ms from `from` to `to` around an instant. */
+function firstOf(at: number, from: number, to: number): Turns {
+  return (after) => (after >= at + to ? null : Math.max(at + from, Math.floor(after) + 1));
 }
 
 /** An instant of a fact that is not there never comes. */

@@ -18,6 +18,7 @@ interface Due {
  * @returns how much of the budget is left; null: it ended before the timers did
  */
 export function advanceHistoric(context: FoldContext, to: number, budget: number): number | null {
+  const { work } = context;
   const holds = fireAll(context, budget, (visitor) => {
     const timer = nextWall(visitor.timers.filter(({ what }) => what === 'hold'));
     return timer === null ? null : { at: timer.wallDue!, visitor: visitor.id, timer };
@@ -25,7 +26,9 @@ export function advanceHistoric(context: FoldContext, to: number, budget: number
   if (holds === null) return null;
   return fireAll(context, holds, (visitor) => {
     const timer = nextDue(visitor.timers, to);
-    return timer === null ? null : { at: timer.due!, visitor: visitor.id, timer };
+    // Others that are not loaded may come before what lies beyond the horizon.
+    if (timer === null || !work.isKnownHistoric(timer.due!, visitor.id)) return null;
+    return { at: timer.due!, visitor: visitor.id, timer };
   });
 }
 

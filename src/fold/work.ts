@@ -272,6 +272,12 @@ export class ShardWork {
     return horizon !== null && horizon.at <= due;
   }
 
+  /** Whether every historic visitor with something due before this is loaded. */
+  isKnownHistoric(due: number, visitor: string): boolean {
+    const horizon = this.#historicHorizon;
+    return horizon === null || horizon === undefined || compareWakeups({ at: due, visitor }, horizon) <= 0;
+  }
+
   *historicVisitors(): Generator<Visitor> {
     for (const { state } of this.#cache.values()) if (state?.historic) yield state;
   }
