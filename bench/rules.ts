@@ -107,7 +107,8 @@ function perEvent(bundles: ActiveBundles, events: readonly EventRecord[]): PerEv
 function runOf(bundles: ActiveBundles, record: EventRecord): readonly string[] {
   const { playbook } = bundles;
   const scope = new EventScope(bundles, visitor, at, record, at);
-  const triggered = playbook.rulesFor(record.type, scope).map((rule) => ({ rule, names: null, says: null }));
+  const found = playbook.candidateRules(record.type, scope);
+  const triggered = found.map(({ of, holds }) => ({ rule: of, holds, names: null, says: null }));
   return runRules(triggered, visitor.rules, playbook, scope).fired;
 }
 

@@ -3,13 +3,15 @@ import { factPathOf } from './path.ts';
 
 /**
  * What an expression demands beside all else: of `product.category == "tents" && cart.value > 100`, that product.category is "tents" and
- * cart.value from 100 on. Wherever a path holds another text, or a number out of its range, the expression is false for certain, whatever
+ * cart.value more than 100. Wherever a path holds another text, or a number out of its range, the expression is false for certain, whatever
  * the rest of it does, failing included: `&&` is false when one of its sides is.
  */
 export interface Demands {
   readonly equalities: readonly Equality[];
   /** At most one a path. */
   readonly ranges: readonly Range[];
+  /** Nothing else: where each path holds a text, or number, as demanded, the expression is true. */
+  readonly whole: boolean;
 }
 
 /** A path that must hold one of these texts, if it holds a text. */
@@ -18,7 +20,7 @@ export interface Equality {
   readonly texts: readonly string[];
 }
 
-/** A path that must hold a number of this range, if it holds a number. Ends are included, also where the expression leaves them out. */
+/** A path that must hold a number of this range, if it holds a number. Ends are included: more than 100 is from the next double on. */
 export interface Range {
   readonly path: readonly string[];
   readonly from: number;
@@ -27,13 +29,16 @@ export interface Range {
 
 export function demandsOf(node: ASTNode): Demands {
   const sides = sidesOf(node);
+  const equalities = sides.map(equalitiesOf);
+  const rangesOfSides = sides.map(rangesOf);
   const ranges = new Map<string, Range>();
-  for (const { path, from, to } of sides.flatMap(rangesOf)) {
+  for (const { path, from, to } of rangesOfSides.flat()) {
     const name = path.join('.');
     const known = ranges.get(name) ?? { path, from, to };
     ranges.set(name, { path, from: Math.max(from, known.from), to: Math.min(to, known.to) });
   }
-  return { equalities: sides.flatMap(equalitiesOf), ranges: [...ranges.values()] };
+  const whole = sides.every((_, i) => equalities[i]!.length + rangesOfSides[i]!.length > 0);
+  return { equalities: equalities.flat(), ranges: [...ranges.values()], whole };
 }
 
 /** What must all be true. */
@@ -61,24 +66,37 @@ function equalityOf(node: ASTNode, others: readonly ASTNode[]): readonly Equalit
 function rangesOf({ op, args }: ASTNode): readonly Range[] {
   switch (op) {
     case '<':
+      return between(args[0], args[1], nextAfter);
     case '<=':
-      return atMost(args[0], args[1]);
+      return between(args[0], args[1], same);
     case '>':
+      return between(args[1], args[0], nextAfter);
     case '>=':
-      return atMost(args[1], args[0]);
+      return between(args[1], args[0], same);
     case '==':
-      return [...atMost(args[0], args[1]), ...atMost(args[1], args[0])];
+      return [...between(args[0], args[1], same), ...between(args[1], args[0], same)];
     default:
       return [];
   }
 }
 
-/** Of `low <= high`, when one is a path and the other a number. */
-function atMost(low: ASTNode, high: ASTNode): readonly Range[] {
+/** Of `low < high` or `low <= high`, when one is a path and the other a number. `end`: the first that fits, from a number on to a side. */
+function between(low: ASTNode, high: ASTNode, end: (of: number, to: number) => number): readonly Range[] {
   const [lowPath, from, highPath, to] = [factPathOf(low), numberOf(low), factPathOf(high), numberOf(high)];
-  if (lowPath !== null && to !== null) return [{ path: lowPath, from: Number.NEGATIVE_INFINITY, to }];
-  if (highPath !== null && from !== null) return [{ path: highPath, from, to: Number.POSITIVE_INFINITY }];
+  if (lowPath !== null && to !== null) return [{ path: lowPath, from: least, to: end(to, least) }];
+  if (highPath !== null && from !== null) return [{ path: highPath, from: end(from, most), to: most }];
   return [];
+}
+
+const [least, most] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+const same = (of: number) => of;
+
+/** The double next to this one, on the side of the other. */
+function nextAfter(of: number, to: number): number {
+  if (of === 0) return to > 0 ? Number.MIN_VALUE : -Number.MIN_VALUE;
+  const bits = new BigInt64Array(new Float64Array([of]).buffer);
+  bits[0]! += of < to === of > 0 ? 1n : -1n;
+  return new Float64Array(bits.buffer)[0]!;
 }
 
 /** A number that is written out. */

@@ -84,7 +84,7 @@ export function decideFiring(
   const taken = timer.what === 'rule' ? takeWait(visitor.rules, id, key) : null;
   const segments = withSegments(visitor, scope, bundles.playbook);
   const says = rule?.trigger.kind === 'absence' ? cutText(rule.trigger.says, phraseLimit) : null;
-  const triggered = rule === null ? [] : [{ rule, names: null, says }];
+  const triggered = rule === null ? [] : [{ rule, holds: false, names: null, says }];
   const step = runStep(segments, triggered, taken?.rules ?? visitor.rules, bundles, scope);
   return { ...step, waits: [], wait: taken?.wait ?? null, scope };
 }
@@ -110,16 +110,16 @@ function triggeredBy(
   const triggered: Triggered[] = [];
   let { rules } = visitor;
   let errors = 0;
-  for (const rule of playbook.rulesFor(record.type, scope)) {
+  for (const { of: rule, holds } of playbook.candidateRules(record.type, scope)) {
     const { trigger } = rule;
-    if (trigger.kind === 'event') triggered.push({ rule, names: null, says: null });
+    if (trigger.kind === 'event') triggered.push({ rule, holds, names: null, says: null });
     else if (trigger.kind === 'spent') {
-      if (isSpent(rule, trigger.seconds, rules, scope)) triggered.push({ rule, names: null, says: null });
+      if (isSpent(rule, trigger.seconds, rules, scope)) triggered.push({ rule, holds, names: null, says: null });
     } else if (trigger.kind === 'sequence') {
       const step = withSequenceEvent(rules, rule, trigger, record.type, at, scope);
       rules = step.rules;
       errors += step.errors;
-      if (step.names !== null) triggered.push({ rule, names: step.names, says: null });
+      if (step.names !== null) triggered.push({ rule, holds: false, names: step.names, says: null });
     }
   }
   return { triggered, rules, errors };
@@ -165,7 +165,7 @@ function withSegmentRules(
     if (id === undefined) continue;
     const name = playbook.segments.get(id)?.name ?? id;
     const says = cutText(`${into === undefined ? 'left' : 'entered'} the segment "${name}"`, phraseLimit);
-    all.push({ rule, names: null, says });
+    all.push({ rule, holds: false, names: null, says });
   }
   return all.sort((a, b) => (a.rule.id < b.rule.id ? -1 : 1));
 }

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../model/json.ts';
 import type { TraitStates } from '../model/traitStates.ts';
 import type { Fact } from '../model/visitor.ts';
-import type { Condition, Emit, Entry, Playbook, Rule, Scope, SetTrait, Show } from '../playbook/playbook.ts';
+import type { Emit, Entry, Playbook, Rule, Scope, SetTrait, Show } from '../playbook/playbook.ts';
 import { boundedValue } from './bounds.ts';
 import { isInTime, mayRun, withRun } from './limits.ts';
 import { type EventScope, NamedScope, valueAt } from './scope.ts';
@@ -12,6 +12,8 @@ export const maxFacts = 8;
 /** A rule whose trigger came. */
 export interface Triggered {
   readonly rule: Rule;
+  /** Its `if` surely holds. */
+  readonly holds: boolean;
   /** What the elements of its sequence are named; null: nothing. */
   readonly names: { readonly [name: string]: Json } | null;
   /** After "you", in place of the event's own words; null: those. */
@@ -54,8 +56,8 @@ export function runRules(
   playbook: Playbook,
   scope: EventScope,
 ): RulesRun {
-  const run = new StepRun(states, playbook);
-  for (const each of triggered) run.try(each, scope);
+  const run = new StepRun(states, playbook, scope);
+  for (const each of triggered) run.try(each);
   return run;
 }
 
@@ -67,17 +69,21 @@ class StepRun implements RulesRun {
   errors = 0;
   states: TraitStates;
   readonly #playbook: Playbook;
+  readonly #base: EventScope;
+  /** Facts of the event by the list that names them, which rules that capture the same share. */
+  readonly #captured = new Map<readonly string[], readonly Fact[]>();
 
-  constructor(states: TraitStates, playbook: Playbook) {
+  constructor(states: TraitStates, playbook: Playbook, base: EventScope) {
     this.states = states;
     this.#playbook = playbook;
+    this.#base = base;
   }
 
-  try({ rule, names, says }: Triggered, base: EventScope): void {
-    const scope = names === null ? base : new NamedScope(base, names);
+  try({ rule, holds, names, says }: Triggered): void {
+    const scope = names === null ? this.#base : new NamedScope(this.#base, names);
     // One rule's failing condition must not stop the others, nor the event (semantics 3 of the design: nothing blocks the line).
     try {
-      if (!this.#applies(rule, scope)) return;
+      if (!this.#applies(rule, holds, scope)) return;
     } catch {
       this.errors++;
       return;
@@ -88,9 +94,9 @@ class StepRun implements RulesRun {
     this.states = withRun(rule, this.states, scope, this.#playbook);
   }
 
-  #applies(rule: Rule, scope: Scope): boolean {
+  #applies(rule: Rule, holds: boolean, scope: Scope): boolean {
     if ((rule.from ?? rule.to ?? rule.hours) !== null && !isInTime(rule, scope, this.#playbook)) return false;
-    if (rule.if !== null && !rule.if.evaluate(scope)) return false;
+    if (!holds && rule.if !== null && !rule.if.evaluate(scope)) return false;
     if (rule.unless?.evaluate(scope)) return false;
     return mayRun(rule, this.states, scope, this.#playbook);
   }
@@ -100,12 +106,12 @@ class StepRun implements RulesRun {
     for (let entry = 0; entry < rule.entries.length; entry++) {
       const what = rule.entries[entry]!;
       try {
-        if (!holds(what.if, scope)) continue;
+        if (what.if !== null && !what.if.evaluate(scope)) continue;
         if (isOver(what, scope.now)) {
           if (rule.mode === 'choose') break;
           continue;
         }
-        if (what.do === 'show') this.shown.push({ rule, entry, show: what, facts: capture(what, scope), says });
+        if (what.do === 'show') this.shown.push({ rule, entry, show: what, facts: this.#capture(what, scope), says });
         else if (what.do === 'set') this.#setTrait(what, scope);
         else this.emitted.push({ rule, entry, type: what.event, properties: propertiesOf(what, scope) });
       } catch {
@@ -118,13 +124,18 @@ class StepRun implements RulesRun {
     return ran;
   }
 
+  #capture({ captures }: Show, scope: Scope): readonly Fact[] {
+    if (scope !== this.#base) return factsAt(captures, scope);
+    const known = this.#captured.get(captures);
+    if (known !== undefined) return known;
+    const facts = factsAt(captures, scope);
+    this.#captured.set(captures, facts);
+    return facts;
+  }
+
   #setTrait({ trait, to }: SetTrait, scope: Scope): void {
     this.set.push([trait, boundedValue(to.evaluate(scope))]);
   }
-}
-
-function holds(condition: Condition | null, scope: Scope): boolean {
-  return condition === null || condition.evaluate(scope);
 }
 
 /** What is shown until an instant that has passed shows nothing: its rule has not run by it (semantics 3.12, 5.1). */
@@ -132,8 +143,8 @@ function isOver(entry: Entry, now: number): boolean {
   return entry.do === 'show' && entry.until !== null && entry.until <= now;
 }
 
-function capture(show: Show, scope: Scope): readonly Fact[] {
-  return show.captures.slice(0, maxFacts).map((path): Fact => [path, boundedValue(valueAt(scope, path))]);
+function factsAt(paths: readonly string[], scope: Scope): readonly Fact[] {
+  return paths.slice(0, maxFacts).map((path): Fact => [path, boundedValue(valueAt(scope, path))]);
 }
 
 function propertiesOf({ properties }: Emit, scope: Scope): JsonObject {

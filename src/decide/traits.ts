@@ -27,7 +27,7 @@ export function withTraits(
   const all: StateChange[] = [];
   const session: StateChange[] = [];
   let errors = 0;
-  for (const trait of bundles.playbook.traitsFor(record.type, scope)) {
+  for (const { of: trait, holds } of bundles.playbook.candidateTraits(record.type, scope)) {
     const perSession = trait.over === 'session';
     const before = (perSession ? visitor.session!.traits : visitor.traits).get(trait.name);
     let after: Json | undefined;
@@ -35,7 +35,7 @@ export function withTraits(
       after = nextCart(before as CartState | undefined, trait.cart, record, at, bundles) as Json | undefined;
     } else {
       try {
-        if (trait.if !== null && !trait.if.evaluate(scope)) continue;
+        if (trait.if !== null && !holds && !trait.if.evaluate(scope)) continue;
         after = isStructured(trait)
           ? nextStructured(trait, before, scope, bundles.playbook.minorDigits, at, visitor.now)
           : nextState(trait, plainState(trait, before), scope, bundles.playbook.minorDigits);

@@ -20,7 +20,6 @@ import type {
   Playbook,
   Product,
   Rule,
-  Scope,
   Segment,
   SlotDefinition,
   Trait,
@@ -344,7 +343,8 @@ function assemble(
   slots: ReadonlyMap<string, Named<RawSlot>>,
   rules: ReadonlyMap<string, Rule>,
 ): Playbook {
-  const live = [...rules.values()].filter(({ status }) => status === 'live').sort((a, b) => (a.id < b.id ? -1 : 1));
+  const shared = withSharedCaptures(rules);
+  const live = [...shared.values()].filter(({ status }) => status === 'live').sort((a, b) => (a.id < b.id ? -1 : 1));
   const rulesByEvent = new Map<string, ConditionIndex<Rule>>();
   const traitsByEvent = new Map<string, ConditionIndex<Trait>>();
   for (const type of events.keys()) {
@@ -370,11 +370,13 @@ function assemble(
     types,
     contents,
     slots: definitions,
-    rules,
+    rules: shared,
     segments,
     segmentRules: live.filter(({ trigger }) => trigger.kind === 'segment'),
-    rulesFor: (type, event) => candidatesOf(rulesByEvent.get(type), event),
-    traitsFor: (type, event) => candidatesOf(traitsByEvent.get(type), event),
+    rulesFor: (type) => rulesByEvent.get(type)?.all ?? [],
+    traitsFor: (type) => traitsByEvent.get(type)?.all ?? [],
+    candidateRules: (type, event) => rulesByEvent.get(type)?.candidates(event) ?? [],
+    candidateTraits: (type, event) => traitsByEvent.get(type)?.candidates(event) ?? [],
   };
 }
 
@@ -389,7 +391,15 @@ function runsAtOnce({ trigger }: Rule): boolean {
   return trigger.kind === 'event' || trigger.kind === 'spent';
 }
 
-function candidatesOf<T extends Rule | Trait>(index: ConditionIndex<T> | undefined, event?: Scope): readonly T[] {
-  if (index === undefined) return [];
-  return event === undefined ? index.all : index.candidates(event);
+/** Many rules capture the same: one list of it, so that an event's facts are gathered once for all. */
+function withSharedCaptures(rules: ReadonlyMap<string, Rule>): Map<string, Rule> {
+  const lists = new Map<string, readonly string[]>();
+  const sharedOf = (captures: readonly string[]) => {
+    const name = captures.join(' ');
+    if (!lists.has(name)) lists.set(name, captures);
+    return lists.get(name)!;
+  };
+  const withShared = (entry: Rule['entries'][number]) =>
+    entry.do === 'show' ? { ...entry, captures: sharedOf(entry.captures) } : entry;
+  return new Map([...rules].map(([id, rule]) => [id, { ...rule, entries: rule.entries.map(withShared) }]));
 }

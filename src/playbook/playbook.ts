@@ -27,9 +27,18 @@ export interface Playbook {
   readonly segments: ReadonlyMap<string, Segment>;
   /** Live rules whose trigger is a segment, by id. */
   readonly segmentRules: readonly Rule[];
-  /** Live rules that this event type can trigger, by id; with an event, without those that it surely does not. */
-  rulesFor(eventType: string, event?: Scope): readonly Rule[];
-  traitsFor(eventType: string, event?: Scope): readonly Trait[];
+  /** Live rules that this event type can trigger, by id. */
+  rulesFor(eventType: string): readonly Rule[];
+  traitsFor(eventType: string): readonly Trait[];
+  /** The same without those whose `if` is surely false of this event. */
+  candidateRules(eventType: string, event: Scope): readonly Candidate<Rule>[];
+  candidateTraits(eventType: string, event: Scope): readonly Candidate<Trait>[];
+}
+
+export interface Candidate<T> {
+  readonly of: T;
+  /** Its `if` is surely true: it need not be tried. */
+  readonly holds: boolean;
 }
 
 export interface EventType {

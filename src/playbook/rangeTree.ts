@@ -1,8 +1,7 @@
-/** A place with the numbers, ends included, at which it is to be found. */
-export interface PlacedRange {
+/** Ends included. */
+interface Range {
   readonly from: number;
   readonly to: number;
-  readonly place: number;
 }
 
 /**
@@ -12,46 +11,44 @@ export interface PlacedRange {
 export class RangeTree {
   readonly #middle: number;
   /** Those that begin first, first. */
-  readonly #byFrom: readonly PlacedRange[];
+  readonly #froms: Float64Array;
+  readonly #byFrom: Uint32Array;
   /** Those that end last, first. */
-  readonly #byTo: readonly PlacedRange[];
+  readonly #tos: Float64Array;
+  readonly #byTo: Uint32Array;
   readonly #below: RangeTree | null;
   readonly #above: RangeTree | null;
 
-  /** null: no range holds any number. */
-  static of(all: readonly PlacedRange[]): RangeTree | null {
-    const ranges = all.filter(({ from, to }) => from <= to);
-    return ranges.length === 0 ? null : new RangeTree(ranges);
+  /** null: no range holds any number. `which`: those that the tree is of; all of them, if it is not told. */
+  static of(all: readonly Range[], which: readonly number[] = [...all.keys()]): RangeTree | null {
+    const filled = which.filter((i) => all[i]!.from <= all[i]!.to);
+    return filled.length === 0 ? null : new RangeTree(all, filled);
   }
 
-  private constructor(ranges: readonly PlacedRange[]) {
-    const ends = ranges.flatMap(({ from, to }) => [from, to]).filter(Number.isFinite);
+  private constructor(all: readonly Range[], which: readonly number[]) {
+    const ends = which.flatMap((i) => [all[i]!.from, all[i]!.to]).filter(Number.isFinite);
     // An end of one of them: it stays at this node, so what is left is fewer, to each side at most half.
     const middle = ends.sort((a, b) => a - b)[ends.length >> 1] ?? 0;
-    const here = ranges.filter(({ from, to }) => from <= middle && middle <= to);
+    const here = which.filter((i) => all[i]!.from <= middle && middle <= all[i]!.to);
     this.#middle = middle;
-    this.#byFrom = here.toSorted((a, b) => a.from - b.from);
-    this.#byTo = here.toSorted((a, b) => b.to - a.to);
-    this.#below = RangeTree.of(ranges.filter(({ to }) => to < middle));
-    this.#above = RangeTree.of(ranges.filter(({ from }) => from > middle));
+    this.#byFrom = Uint32Array.from(here.toSorted((a, b) => all[a]!.from - all[b]!.from));
+    this.#froms = Float64Array.from(this.#byFrom, (i) => all[i]!.from);
+    this.#byTo = Uint32Array.from(here.toSorted((a, b) => all[b]!.to - all[a]!.to));
+    this.#tos = Float64Array.from(this.#byTo, (i) => all[i]!.to);
+    const below = which.filter((i) => all[i]!.to < middle);
+    const above = which.filter((i) => all[i]!.from > middle);
+    this.#below = RangeTree.of(all, below);
+    this.#above = RangeTree.of(all, above);
   }
 
-  /** The places of all that hold the number, in any order. */
+  /** Tells the places, among those it was made of, of all that hold the number, in any order. */
   find(value: number, found: (place: number) => void): void {
-    for (let node: RangeTree | null = this; node !== null; ) {
-      if (value < node.#middle) {
-        for (const { from, place } of node.#byFrom) {
-          if (from > value) break;
-          found(place);
-        }
-        node = node.#below;
-      } else {
-        for (const { to, place } of node.#byTo) {
-          if (to < value) break;
-          found(place);
-        }
-        node = node.#above;
-      }
+    if (value < this.#middle) {
+      for (let i = 0; i < this.#froms.length && this.#froms[i]! <= value; i++) found(this.#byFrom[i]!);
+      this.#below?.find(value, found);
+    } else {
+      for (let i = 0; i < this.#tos.length && this.#tos[i]! >= value; i++) found(this.#byTo[i]!);
+      this.#above?.find(value, found);
     }
   }
 }

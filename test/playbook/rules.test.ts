@@ -147,7 +147,9 @@ describe('a trigger', () => {
 ${many.join('')}  seq: { when: { sequence: [{ event: page_viewed }, { event: product_viewed }], within: 1m }, if: product.category == "c1", then: ${show} }
   time: { when: { absent: product_viewed, since: page_viewed, for: 1m }, if: visitor.lastCategory == "c1", then: ${show} }
 `);
-    const ids = playbook.rulesFor('product_viewed', scope({ product: { category: 'c5' } })).map(({ id }) => id);
+    const ids = playbook
+      .candidateRules('product_viewed', scope({ product: { category: 'c5' } }))
+      .map(({ of }) => of.id);
     expect(ids).toEqual(['e5', 'seq', 'time']);
   });
 });
