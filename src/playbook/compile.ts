@@ -16,6 +16,7 @@ import type {
   Catalog,
   ContentDefinition,
   ContentType,
+  Entry,
   EventType,
   Playbook,
   Product,
@@ -343,7 +344,7 @@ function assemble(
   slots: ReadonlyMap<string, Named<RawSlot>>,
   rules: ReadonlyMap<string, Rule>,
 ): Playbook {
-  const shared = withSharedCaptures(rules);
+  const shared = withSharedParts(rules);
   const live = [...shared.values()].filter(({ status }) => status === 'live').sort((a, b) => (a.id < b.id ? -1 : 1));
   const rulesByEvent = new Map<string, ConditionIndex<Rule>>();
   const traitsByEvent = new Map<string, ConditionIndex<Trait>>();
@@ -391,15 +392,21 @@ function runsAtOnce({ trigger }: Rule): boolean {
   return trigger.kind === 'event' || trigger.kind === 'spent';
 }
 
-/** Many rules capture the same: one list of it, so that an event's facts are gathered once for all. */
-function withSharedCaptures(rules: ReadonlyMap<string, Rule>): Map<string, Rule> {
+/** What many rules have alike is one object, so that an event's facts are gathered once for all, and ten thousand rules take less memory. */
+function withSharedParts(rules: ReadonlyMap<string, Rule>): Map<string, Rule> {
   const lists = new Map<string, readonly string[]>();
-  const sharedOf = (captures: readonly string[]) => {
-    const name = captures.join(' ');
-    if (!lists.has(name)) lists.set(name, captures);
+  const shared = (list: readonly string[]) => {
+    const name = list.join(' ');
+    if (!lists.has(name)) lists.set(name, list);
     return lists.get(name)!;
   };
-  const withShared = (entry: Rule['entries'][number]) =>
-    entry.do === 'show' ? { ...entry, captures: sharedOf(entry.captures) } : entry;
-  return new Map([...rules].map(([id, rule]) => [id, { ...rule, entries: rule.entries.map(withShared) }]));
+  const entryOf = (entry: Entry): Entry =>
+    entry.do === 'show' ? { ...entry, captures: shared(entry.captures) } : entry;
+  return new Map(
+    [...rules].map(([id, rule]) => {
+      const trigger = rule.trigger.kind === 'event' ? onEvent : rule.trigger;
+      return [id, { ...rule, trigger, when: shared(rule.when), entries: rule.entries.map(entryOf) }];
+    }),
+  );
 }
+const onEvent = { kind: 'event' } as const;
