@@ -145,7 +145,7 @@ function runStep(
     effects: { shown: run.shown, emitted: run.emitted, fired: run.fired, errors: run.errors + segments.errors },
     entered,
     left,
-    nextChange: nextChange(visitor, bundles, scope),
+    nextChange: nextChange(visitor, bundles, scope, run.set.length > 0),
   };
 }
 

@@ -49,20 +49,29 @@ export function withSegments(visitor: Visitor, scope: EventScope, playbook: Play
 /**
  * The first instant after the step at which time alone changes a segment of this visitor; null: there is none.
  * @param step sees the visitor as after the step, segments included
+ * @param isSet rules have set traits since the segments were tried, so any may differ
  */
-export function nextChange(visitor: Visitor, bundles: ActiveBundles, step: EventScope): NextChange | null {
-  const { changes, byTime } = timesOf(bundles.playbook);
+export function nextChange(
+  visitor: Visitor,
+  bundles: ActiveBundles,
+  step: EventScope,
+  isSet: boolean,
+): NextChange | null {
+  const { playbook } = bundles;
+  const { changes, byTime } = timesOf(playbook);
   if (changes.length === 0) return null;
   let scope = step;
   let at = step.now;
   for (let looked = 0; looked < maxCandidates; looked++) {
-    const next = nextCandidate(changes, scope, visitor, bundles.playbook, at);
+    const next = nextCandidate(changes, scope, visitor, playbook, at);
     if (next === null) return null;
     at = next;
     scope = new EventScope(bundles, visitor, at, null, at);
-    const { members } = tried(byTime, scope, membersOf(visitor, bundles.playbook));
+    // What time does not change is as it was when it was tried.
+    const asked = isSet ? [...playbook.segments.values()] : byTime;
+    const { members } = tried(asked, scope, membersOf(visitor, playbook));
     let first: string | null = null;
-    for (const { id } of byTime) {
+    for (const { id } of asked) {
       if (members[id] !== Object.hasOwn(visitor.segments, id) && (first === null || id < first)) first = id;
     }
     if (first !== null) return { due: at, segment: first };

@@ -1,7 +1,6 @@
-import type { Json, JsonObject } from '../model/json.ts';
+import type { Json } from '../model/json.ts';
 import { toMajor, toMinor } from '../model/money.ts';
 import type { EventRecord } from '../model/record.ts';
-import type { TraitStates } from '../model/traitStates.ts';
 import type { Visitor } from '../model/visitor.ts';
 import type { ActiveBundles, Playbook, Trait } from '../playbook/playbook.ts';
 import { isSigned, isStructured, readAggregate, withContribution } from './aggregates.ts';
@@ -189,8 +188,7 @@ function rememberable(trait: Trait, value: Json, minorDigits: number): Json | un
 }
 
 /** A trait's value as conditions read it: money in major units, the declared initial value before the first. */
-export function readTrait(trait: Trait, states: TraitStates | null, minorDigits: number, now: number): Json {
-  const state = states?.get(trait.name);
+export function readTrait(trait: Trait, state: Json | undefined, minorDigits: number, now: number): Json {
   if (isStructured(trait)) {
     const value = readAggregate(trait, state, now);
     return trait.money ? majorOf(value, minorDigits) : value;
@@ -218,7 +216,7 @@ export function readCart(playbook: Playbook, visitor: Visitor, now: number): Jso
     trait = [...playbook.traits.values()].find(({ path }) => path.length === 1 && path[0] === 'cart') ?? null;
     cartTraits.set(playbook, trait);
   }
-  return trait === null ? null : readTrait(trait, visitor.traits, playbook.minorDigits, now);
+  return trait === null ? null : readTrait(trait, visitor.traits.get(trait.name), playbook.minorDigits, now);
 }
 
 /** Puts a value at a path of nested maps, which are made as needed. Names come from playbooks; `__proto__` is none. */

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../model/json.ts';
+import { placeOfTrait } from '../model/traitStates.ts';
 import type { Visitor } from '../model/visitor.ts';
 import type { Playbook, Trait } from '../playbook/playbook.ts';
 import { readTrait } from './traits.ts';
@@ -111,8 +112,8 @@ function makeView(playbook: Playbook, root: string): ViewOf {
 }
 
 function fieldOf(trait: Trait, minorDigits: number): Field {
-  return (visitor, now) => {
-    const states = trait.over === 'session' ? (visitor.session?.traits ?? null) : visitor.traits;
-    return readTrait(trait, states, minorDigits, now);
-  };
+  const place = placeOfTrait(trait.name);
+  return trait.over === 'session'
+    ? ({ session }, now) => readTrait(trait, session?.traits.at(place), minorDigits, now)
+    : ({ traits }, now) => readTrait(trait, traits.at(place), minorDigits, now);
 }

@@ -4,7 +4,7 @@ import type { Json, JsonObject } from './json.ts';
 const places = new Map<string, number>();
 const names: string[] = [];
 
-function placeOf(name: string): number {
+export function placeOfTrait(name: string): number {
   let place = places.get(name);
   if (place === undefined) {
     place = names.push(name) - 1;
@@ -36,14 +36,19 @@ export class TraitStates {
   }
 
   get(name: string): Json | undefined {
-    return this.list[placeOf(name)];
+    return this.list[placeOfTrait(name)];
+  }
+
+  /** By the place of its name, for whoever asks again and again. */
+  at(place: number): Json | undefined {
+    return this.list[place];
   }
 
   /** Undefined takes a state away. */
   with(changes: readonly (readonly [name: string, state: Json | undefined])[]): TraitStates {
     const list = this.list.slice();
     for (const [name, state] of changes) {
-      const place = placeOf(name);
+      const place = placeOfTrait(name);
       while (list.length < place) list.push(undefined);
       list[place] = state;
     }

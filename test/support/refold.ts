@@ -1,4 +1,6 @@
 import { defaultFoldSettings } from '../../src/fold/work.ts';
+import type { EventLog } from '../../src/log/eventLog.ts';
+import { logTopic } from '../../src/model/commit.ts';
 import { canonicalJson } from '../../src/model/json.ts';
 import { Bundles } from '../../src/playbook/bundles.ts';
 import type { StateStore } from '../../src/state/stateStore.ts';
@@ -43,7 +45,7 @@ export async function refold(left: StoppedEngines, cuts: readonly Partial<Worker
 async function foldToEnd(left: StoppedEngines, into: StateStore, cut: Partial<WorkerLimits>): Promise<void> {
   const faults: string[] = [];
   const worker = new Worker({
-    log: await left.openLog(),
+    log: asItIs(await left.openLog()),
     store: into,
     bundles: new Bundles((hash) => left.store.readBundle(hash)),
     fold: defaultFoldSettings,
@@ -59,6 +61,18 @@ async function foldToEnd(left: StoppedEngines, into: StateStore, cut: Partial<Wo
   await worker.caughtUp(AbortSignal.timeout(deadlineMs));
   await worker.stop();
   if (faults.length > 0) throw new Error(faults.join('\n'));
+}
+
+/** What rules append is in the log already: it must stay as it is, for the next fold too. */
+function asItIs(log: EventLog): EventLog {
+  return {
+    shards: log.shards,
+    join: (member) => log.join(member),
+    bounds: (shard) => log.bounds(shard),
+    readAt: (shard, offset) => log.readAt(shard, offset),
+    close: () => log.close(),
+    append: async (entries) => entries.map(() => ({ ok: true, offset: 0, stamp: 0 })),
+  };
 }
 
 async function stateOf(store: StateStore, shards: number): Promise<string[]> {
@@ -86,7 +100,12 @@ async function stateOf(store: StateStore, shards: number): Promise<string[]> {
         await store.wakeups(shard, { by, upTo: Number.MAX_SAFE_INTEGER, after: null, limit: 100_000 }),
       );
     }
-    line(`outbox of ${shard}`, await store.readOutbox(shard, null, 100_000));
+    // What is on its way to the log, or has come there, depends on when the run was stopped.
+    const outbox = await store.readOutbox(shard, null, 100_000);
+    line(
+      `outbox of ${shard}`,
+      outbox.filter(({ topic }) => topic !== logTopic),
+    );
     line(`failed events of ${shard}`, await store.readFailed({ shard, before: null, limit: 100_000 }));
   }
   return lines;
