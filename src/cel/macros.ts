@@ -69,9 +69,10 @@ export function compileMacro(
       // As with && and ||: an element that decides does so although another one failed.
       const run: Run = (roots, values) => {
         let failure: CelError | null = null;
-        for (const element of elements(roots, values)) {
+        const all = elements(roots, values);
+        for (let i = 0; i < all.length; i++) {
           try {
-            if (holds(body, roots, values, element) === decides) return decides;
+            if (holds(body, roots, values, all[i]) === decides) return decides;
           } catch (error) {
             if (!(error instanceof CelError) || (values[0] as number) >= maxMacroSteps) throw error;
             failure ??= error;

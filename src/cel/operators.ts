@@ -135,7 +135,12 @@ export function compileEquality(context: Context, node: Binary, locals: readonly
     };
   }
   const b = right.run;
-  return { type: bool, run: (roots, values) => equal(a(roots, values), b(roots, values)) === wanted };
+  const run: Run = (roots, values) => {
+    const x = a(roots, values);
+    const y = b(roots, values);
+    return (x === y || (typeof x === 'object' && equal(x, y))) === wanted;
+  };
+  return { type: bool, run };
 }
 
 function nullTest(of: Run, wanted: boolean): Compiled {
