@@ -125,6 +125,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   server.maxConnections = limits.connections;
   server.headersTimeout = limits.headersMs;
   server.requestTimeout = limits.requestMs;
+  server.keepAliveTimeout = limits.idleConnectionMs;
   const sockets = serveSockets(server, { execution, services, origins, isStopping: () => stopping });
   const { url, port } = await listen(server, config);
 

@@ -68,6 +68,8 @@ export const limits = {
   /** For the headers, and for the whole of a request to arrive; slower ones are cut off. */
   headersMs: 10_000,
   requestMs: 30_000,
+  /** How long a connection may idle: longer than load balancers let theirs (60 s is usual), so that none is closed while a request is on its way. */
+  idleConnectionMs: 75_000,
   /** Open connections of the process. */
   connections: 20_000,
   /** Visitors of one page of `visitors`, failed events of one page of `failedEvents`. */
