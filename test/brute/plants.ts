@@ -96,9 +96,9 @@ export const plants: { readonly [name: string]: Plant } = {
   },
   'a limit counts a rule whose condition did not hold': {
     file: 'src/decide/rules.ts',
-    right: 'if (!this.#applies(rule, scope)) return;',
+    right: 'if (!this.#applies(rule, holds, scope)) return;',
     wrong:
-      'if (!this.#applies(rule, scope)) { if (rule.limit !== null) this.states = withRun(rule, this.states, scope, this.#playbook); return; }',
+      'if (!this.#applies(rule, holds, scope)) { if (rule.limit !== null) this.states = withRun(rule, this.states, scope, this.#playbook); return; }',
   },
   'a rule runs that shows only what is over': {
     file: 'src/decide/rules.ts',
@@ -127,8 +127,8 @@ export const plants: { readonly [name: string]: Plant } = {
   },
   'a segment is looked at when its comparison turns, and not just after': {
     file: 'src/decide/segments.ts',
-    right: 'return [turns, turns + 1];',
-    wrong: 'return [turns];',
+    right: 'spread, 0, 1);',
+    wrong: 'spread, 0, 0);',
   },
   'a segment that reads another does not see it as it is now': {
     file: 'src/decide/segments.ts',
