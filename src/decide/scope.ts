@@ -150,29 +150,35 @@ export class NamedScope extends OverlaidScope {
 
 /** What a candidate's `while` sees: the visitor as it is, and of events what was captured when it was decided (semantics 5.1). */
 export class CapturedScope extends OverlaidScope {
-  readonly #roots: { readonly [name: string]: Json };
+  readonly #captured: CapturedRoots;
 
   constructor(base: EventScope, facts: readonly Fact[]) {
     super(base);
-    this.#roots = capturedRoots(facts);
-    const { event: _event, product: _product, ...named } = this.#roots;
-    Object.assign(this, named);
+    this.#captured = capturedRoots(facts);
+    Object.assign(this, this.#captured.named);
   }
 
   override get event(): Values {
-    return (this.#roots['event'] as Values | undefined) ?? nothing;
+    return this.#captured.event;
   }
   override get product(): Json {
-    return this.#roots['product'] ?? null;
+    return this.#captured.product;
   }
 }
 
+interface CapturedRoots {
+  readonly event: Values;
+  readonly product: Json;
+  /** Elements of a sequence, by their names. */
+  readonly named: Values;
+}
+
 /** A candidate's `while` is tried at every event of its visitor, and its facts never change. */
-const rootsOfFacts = new WeakMap<readonly Fact[], { readonly [name: string]: Json }>();
+const rootsOfFacts = new WeakMap<readonly Fact[], CapturedRoots>();
 /** Of these `while` sees what they are now. */
 const lastingRoots = new Set(['cart', 'visitor', 'session', 'traits', 'segments', 'page', 'device', 'consent', 'now']);
 
-function capturedRoots(facts: readonly Fact[]): { readonly [name: string]: Json } {
+function capturedRoots(facts: readonly Fact[]): CapturedRoots {
   let roots = rootsOfFacts.get(facts);
   if (roots === undefined) {
     const made: { [name: string]: Json } = {};
@@ -180,7 +186,8 @@ function capturedRoots(facts: readonly Fact[]): { readonly [name: string]: Json 
       const parts = path.split('.');
       if (!lastingRoots.has(parts[0]!)) putAt(made, parts, value);
     }
-    roots = made;
+    const { event = nothing, product = null, ...named } = made;
+    roots = { event: event as Values, product, named };
     rootsOfFacts.set(facts, roots);
   }
   return roots;
@@ -194,8 +201,9 @@ export function valueAt(scope: Scope, path: string): Json {
   return value ?? null;
 }
 
-export function segmentsView(visitor: Visitor, playbook: Playbook): Values {
-  const segments: { [id: string]: Json } = {};
+/** Whether the visitor is in it, for each segment of the playbook. */
+export function segmentsView(visitor: Visitor, playbook: Playbook): { [segment: string]: boolean } {
+  const segments: { [segment: string]: boolean } = {};
   for (const id of playbook.segments.keys()) segments[id] = Object.hasOwn(visitor.segments, id);
   return segments;
 }

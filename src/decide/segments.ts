@@ -2,7 +2,7 @@ import { murmur2 } from '../model/shard.ts';
 import type { Visitor } from '../model/visitor.ts';
 import type { ActiveBundles, Playbook, Scope, Segment, TimeChange } from '../playbook/playbook.ts';
 import { nextLeaving, scoreReaches } from './aggregates.ts';
-import { EventScope } from './scope.ts';
+import { EventScope, segmentsView } from './scope.ts';
 
 /** Instants at which a segment may change that are looked at in one step (semantics 3.9). */
 const maxCandidates = 16;
@@ -29,7 +29,6 @@ type Members = { [segment: string]: boolean };
 export function withSegments(visitor: Visitor, scope: EventScope, playbook: Playbook): SegmentsStep {
   const { segments } = playbook;
   const before = visitor.segments;
-  if (segments.size === 0) return { visitor: leftBehind(visitor, scope, playbook), ...nobody };
   const { members, errors } = tried(segments.values(), scope);
   const entered: string[] = [];
   const left: string[] = [];
@@ -69,7 +68,7 @@ export function nextChange(
     // What time does not change then is as it was when it was tried; a calendar instant has come before its turn, which is spread.
     const timed = next.only === null || hasCalendar ? byTime : changes[next.only]!.affected;
     const asked = isSet ? [...playbook.segments.values()] : timed;
-    const { members } = tried(asked, new EventScope(bundles, visitor, at, null, at), membersOf(visitor, playbook));
+    const { members } = tried(asked, new EventScope(bundles, visitor, at, null, at), segmentsView(visitor, playbook));
     let first: string | null = null;
     for (const { id } of asked) {
       if (members[id] !== Object.hasOwn(visitor.segments, id) && (first === null || id < first)) first = id;
@@ -79,7 +78,7 @@ export function nextChange(
   return { due: at, segment: '' };
 }
 
-const nobody = { entered: [], left: [], errors: 0 } as const;
+const nobody = { entered: [], left: [] } as const;
 
 /** @param members what is known of others that these read */
 function tried(
@@ -101,22 +100,9 @@ function tried(
 }
 
 /** Segments that the playbook no longer has are left without a word. */
-function leftBehind(visitor: Visitor, scope: EventScope, playbook: Playbook): Visitor {
-  if (isOfPlaybook(visitor.segments, playbook)) return visitor;
-  const without = { ...visitor, segments: {} };
-  scope.moveTo(without);
-  return without;
-}
-
 function isOfPlaybook(segments: Visitor['segments'], playbook: Playbook): boolean {
   for (const id in segments) if (!playbook.segments.has(id)) return false;
   return true;
-}
-
-function membersOf({ segments }: Visitor, playbook: Playbook): Members {
-  const members: Members = {};
-  for (const id of playbook.segments.keys()) members[id] = Object.hasOwn(segments, id);
-  return members;
 }
 
 /** What time alone may change of a playbook's segments. */

@@ -25,8 +25,6 @@ export interface WaitsStep {
 /** Keys for which one rule waits with one visitor (semantics 3.11). */
 const maxWaits = 8;
 
-export const waitName = (rule: string): string => `wait.${rule}`;
-
 /**
  * What an event starts and cancels of absences (semantics 3.11). `scope` is of the visitor as before the event.
  * @param startsNone whether it is an add to the cart that came after the order that it belongs to (10.2)
@@ -45,7 +43,7 @@ export function withWaits(
   const changes: WaitChange[] = [];
   for (const { rule, trigger } of absencesOf(playbook, record.type)) {
     const starts = trigger.since.includes(record.type) && !startsNone();
-    const waits = (rules.get(waitName(rule.id)) as readonly Wait[] | undefined) ?? [];
+    const waits = keptOf(rules, rule.id);
     const cancels = waits.length > 0 && trigger.absent.includes(record.type);
     // Nearly always: an order, or a view, of somebody for whom nothing waits.
     if (!starts && !cancels) continue;
@@ -63,7 +61,7 @@ export function withWaits(
       changes.push({ rule: rule.id, key, due: now + trigger.forMs });
     } else if (known !== undefined) changes.push({ rule: rule.id, key, due: null });
     else continue;
-    rules = rules.with([[waitName(rule.id), others.length === 0 ? undefined : (others as unknown as Json)]]);
+    rules = withKept(rules, rule.id, others);
   }
   return { rules, changes, errors };
 }
@@ -73,32 +71,44 @@ interface AbsenceRule {
   readonly trigger: AbsenceTrigger;
 }
 const none: readonly AbsenceRule[] = [];
-const absences = new WeakMap<Playbook, ReadonlyMap<string, readonly AbsenceRule[]>>();
+const absences = new WeakMap<Playbook, Map<string, readonly AbsenceRule[]>>();
 
-/** The live rules that events of this type start or cancel, by id. */
+/** The live rules that events of this type start or cancel, by id: a few of thousands, so they are looked for once. */
 function absencesOf(playbook: Playbook, eventType: string): readonly AbsenceRule[] {
+  // Other programs may append events of any number of types.
+  if (!playbook.events.has(eventType)) return none;
   let byType = absences.get(playbook);
   if (byType === undefined) {
-    const made = new Map<string, AbsenceRule[]>();
-    for (const rule of [...playbook.rules.values()].sort((a, b) => (a.id < b.id ? -1 : 1))) {
-      const { trigger } = rule;
-      if (rule.status !== 'live' || trigger.kind !== 'absence') continue;
-      for (const type of rule.when) made.set(type, [...(made.get(type) ?? []), { rule, trigger }]);
-    }
-    absences.set(playbook, made);
-    byType = made;
+    byType = new Map();
+    absences.set(playbook, byType);
   }
-  return byType.get(eventType) ?? none;
+  let found = byType.get(eventType);
+  if (found === undefined) {
+    found = playbook.rulesFor(eventType).flatMap((rule): AbsenceRule[] => {
+      const { trigger } = rule;
+      return trigger.kind === 'absence' ? [{ rule, trigger }] : [];
+    });
+    byType.set(eventType, found);
+  }
+  return found;
 }
 
 /** The wait whose timer fires, and the rules' states without it. */
 export function takeWait(before: TraitStates, rule: string, key: string): { rules: TraitStates; wait: Wait | null } {
-  const waits = (before.get(waitName(rule)) as readonly Wait[] | undefined) ?? [];
+  const waits = keptOf(before, rule);
   const wait = waits.find((each) => each[0] === key) ?? null;
   if (wait === null) return { rules: before, wait };
   const others = waits.filter((each) => each !== wait);
-  const left = others.length === 0 ? undefined : (others as unknown as Json);
-  return { rules: before.with([[waitName(rule), left]]), wait };
+  return { rules: withKept(before, rule, others), wait };
+}
+
+function keptOf(rules: TraitStates, rule: string): readonly Wait[] {
+  return (rules.get(`wait.${rule}`) as readonly Wait[] | undefined) ?? [];
+}
+
+/** What is empty is not kept. */
+function withKept(rules: TraitStates, rule: string, waits: readonly Wait[]): TraitStates {
+  return rules.with([[`wait.${rule}`, waits.length === 0 ? undefined : (waits as unknown as Json)]]);
 }
 
 function keyOf({ key }: AbsenceTrigger, scope: EventScope): string | null {

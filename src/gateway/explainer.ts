@@ -1,5 +1,6 @@
 import { type Explanation, explainSlot } from '../fold/explain.ts';
 import type { Services } from './services.ts';
+import { loadBundles } from './slotAnswers.ts';
 import { unknownSlot } from './slotReader.ts';
 import { readWhole } from './visitorReader.ts';
 
@@ -12,10 +13,10 @@ export async function explainVisitorSlot(services: Services, id: string, slot: s
   if (found === null) return null;
   const { visitor, active } = found;
   const { slots } = active.playbook;
-  if (!slots.has(slot)) throw unknownSlot(slot, slots.keys());
+  const definition = slots.get(slot);
+  if (definition === undefined) throw unknownSlot(slot, slots.keys());
   const { bundles } = services;
-  const named = new Set(visitor.slots[slot]?.candidates.map((candidate) => candidate.playbook));
-  for (const version of named) await bundles.loadPlaybook(version).catch(() => null);
+  await loadBundles(visitor, [definition], bundles);
   // Nobody looks: what asks for a page or a device does not hold.
   const context = { playbook: active.playbook, page: null, device: null, timeZone: null };
   return explainSlot(visitor, slot, active, (version) => bundles.playbook(version), context, services.now());

@@ -63,7 +63,7 @@ export function answerSlot(definition: SlotDefinition, state: SlotsState, option
  * out: its candidates are then not shown, and the slot has its fallback.
  */
 export function loadBundles(
-  view: SlotsView,
+  view: Pick<SlotsView, 'slots'>,
   definitions: readonly SlotDefinition[],
   bundles: Bundles,
 ): Promise<unknown> | null {
