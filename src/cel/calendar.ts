@@ -1,62 +1,20 @@
+import { type OffsetAt, zoneOffset } from '../model/zones.ts';
+
 /**
  * Clocks and calendars of time zones. Pure as far as the zone tables of this Node are: an instant and a zone always give the same
  * answer, and nothing here asks what time it is.
  */
 
-/** How far a zone's clocks are ahead of UTC at an instant, in ms. */
-export type OffsetAt = (ms: number) => number;
-
 const minute = 60_000;
 const day = 86_400_000;
-
-/** A formatter takes some 50 µs to make and is asked again and again, so there is one a zone. */
-const named = new Map<string, OffsetAt>();
 
 /** `Europe/Berlin`, or a fixed `+02:00` as CEL has it; null: there is no such zone. */
 export function offsetOf(zone: string): OffsetAt | null {
   const fixed = /^([+-]?)([01]\d|2[0-3]):([0-5]\d)$/.exec(zone);
-  if (fixed !== null) {
-    const ahead = (Number(fixed[2]) * 60 + Number(fixed[3])) * minute;
-    const offset = fixed[1] === '-' ? -ahead : ahead;
-    return () => offset;
-  }
-  const known = named.get(zone);
-  if (known !== undefined) return known;
-  const made = namedZone(zone);
-  if (made !== null) named.set(zone, made);
-  return made;
-}
-
-/** Since then clocks change at whole minutes only, by whole minutes: the last place with seconds in its offset was Monrovia. */
-const wholeMinutesSince = Date.UTC(1972, 0, 8);
-
-function namedZone(zone: string): OffsetAt | null {
-  let formatter: Intl.DateTimeFormat;
-  try {
-    formatter = new Intl.DateTimeFormat('en-US', { timeZone: zone, timeZoneName: 'longOffset' });
-  } catch (error) {
-    if (error instanceof RangeError) return null;
-    throw error;
-  }
-  const ask = (ms: number): number => {
-    const match = /GMT(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?$/.exec(formatter.format(ms));
-    if (match === null) throw new Error(`expected an offset of ${zone} such as GMT+01:00, got ${formatter.format(ms)}`);
-    const [, sign, hours = 0, minutes = 0, seconds = 0] = match;
-    const ahead = (Number(hours) * 3_600 + Number(minutes) * 60 + Number(seconds)) * 1_000;
-    return sign === '-' ? -ahead : ahead;
-  };
-  // All rules of a step ask about one `now`.
-  let askedMinute = Number.NaN;
-  let answer = 0;
-  return (ms) => {
-    if (ms < wholeMinutesSince) return ask(ms);
-    const ofMs = Math.floor(ms / minute);
-    if (ofMs !== askedMinute) {
-      answer = ask(ms);
-      askedMinute = ofMs;
-    }
-    return answer;
-  };
+  if (fixed === null) return zoneOffset(zone);
+  const ahead = (Number(fixed[2]) * 60 + Number(fixed[3])) * minute;
+  const offset = fixed[1] === '-' ? -ahead : ahead;
+  return () => offset;
 }
 
 /** What CEL asks of an instant, told by clocks that show `ms` as UTC. Months, days of month and of year count from 0; Sunday is 0. */

@@ -1,6 +1,7 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { nearest } from '../model/nearest.ts';
-import { durationParts, isInstant, type OffsetAt, offsetOf, timestampParts } from './calendar.ts';
+import type { OffsetAt } from '../model/zones.ts';
+import { durationParts, isInstant, offsetOf, timestampParts } from './calendar.ts';
 import type { Compiled, Context, Local } from './compiler.ts';
 import { number } from './types.ts';
 

@@ -1,5 +1,5 @@
 import type { Json } from '../model/json.ts';
-import { isWithin, localTime } from '../model/localTime.ts';
+import { isWithin, type LocalTime, localTimeOf } from '../model/localTime.ts';
 import type { TraitStates } from '../model/traitStates.ts';
 import type { Limit, Playbook, Rule, Scope } from '../playbook/playbook.ts';
 import { textOf } from './waits.ts';
@@ -17,10 +17,9 @@ export function isInTime(rule: Rule, scope: Scope, playbook: Playbook): boolean 
   return hours === null || isWithin(hours, timeOf(scope, playbook));
 }
 
-function timeOf(scope: Scope, playbook: Playbook): NonNullable<ReturnType<typeof localTime>> {
-  const zone = scope.visitor['timeZone'];
-  const there = typeof zone === 'string' && zone !== '' ? localTime(scope.now, zone) : null;
-  return there ?? localTime(scope.now, playbook.timezone)!;
+/** Whatever `now` is: the fold's instants are of a calendar, and a playbook's time zone is checked. */
+function timeOf(scope: Scope, playbook: Playbook): LocalTime {
+  return localTimeOf(scope.now, scope.visitor['timeZone'], playbook.timezone)!;
 }
 
 /** Whether cool-down and limit let the rule run. @throws CelError when the limit's key fails */

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../model/json.ts';
-import { isWithin, localTime } from '../model/localTime.ts';
+import { isWithin, localTimeOf } from '../model/localTime.ts';
 import type { Candidate, Slot } from '../model/visitor.ts';
 import type { ContentDefinition, Hours, Playbook, ReadCondition, SlotDefinition } from '../playbook/playbook.ts';
 
@@ -99,10 +99,8 @@ function isAmong(value: string | null, wanted: readonly string[] | null): boolea
   return wanted === null || (value !== null && wanted.includes(value));
 }
 
-/** By the clocks of the page; of the playbook, where the page tells no time zone that there is. */
 function isNow(hours: Hours, timezone: string, viewer: Viewer, now: number): boolean {
-  const there = viewer.timeZone === null ? null : localTime(now, viewer.timeZone);
-  const local = there ?? localTime(now, timezone);
+  const local = localTimeOf(now, viewer.timeZone, timezone);
   return local !== null && isWithin(hours, local);
 }
 

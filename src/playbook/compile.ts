@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Declarations } from '../cel/compiler.ts';
 import { UsherError } from '../errors.ts';
 import { nearest } from '../model/nearest.ts';
+import { zoneOffset } from '../model/zones.ts';
 import { ConditionIndex } from './conditionIndex.ts';
 import { checkContent, compileContent, dataOf, textsOf } from './contents.ts';
 import { type CheckedContentType, checkContentTypes } from './contentTypes.ts';
@@ -168,7 +169,7 @@ class PlaybookCompiler {
       report.error({ ...main.at, end: main.at.start + 1 }, 'format is missing', { expected: 'format: 1' });
     }
     const timezone = main?.timezone?.value ?? 'UTC';
-    if (main?.timezone !== undefined && !isTimeZone(timezone)) {
+    if (main?.timezone !== undefined && zoneOffset(timezone) === null) {
       report.error(main.timezone.tree, `${timezone} is not a time zone`, { expected: 'a name such as Europe/Berlin' });
     }
     const asked = main?.currency;
@@ -323,14 +324,6 @@ interface Main {
 
 export function minorDigitsOf(currency: string): number {
   return new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits ?? 2;
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
-  } catch {
-    return false;
-  }
 }
 
 function assemble(
