@@ -4,8 +4,7 @@ import { type EventRecord, formatPosition } from '../model/record.ts';
 import type { Timer } from '../model/visitor.ts';
 import { namedEventId } from '../playbook/eventIds.ts';
 import type { FoldContext } from './context.ts';
-import type { ShowTiming } from './slots.ts';
-import { withoutTimer, withTimer } from './timers.ts';
+import { type Timing, timerOf, withoutTimer, withTimer } from './timers.ts';
 
 /** How many rules deep events may be that rules append (semantics 9.2). */
 const maxDepth = 4;
@@ -14,25 +13,31 @@ const maxDepth = 4;
 export function withDecided(
   timers: readonly Timer[],
   { waits, nextChange }: Pick<Decision, 'waits' | 'nextChange'>,
-  timing: ShowTiming,
+  timing: Timing,
 ): readonly Timer[] {
-  const { skew, setAt, historic } = timing;
-  const timer = (what: Timer['what'], key: readonly string[], due: number): Timer => ({
-    what,
-    key,
-    due,
-    wallDue: historic ? null : due + skew,
-    skew,
-    setAt,
-  });
   let next = timers;
   for (const { rule, key, due } of waits) {
-    next = due === null ? withoutTimer(next, 'rule', [rule, key]) : withTimer(next, timer('rule', [rule, key], due));
+    next =
+      due === null
+        ? withoutTimer(next, 'rule', [rule, key])
+        : withTimer(next, timerOf('rule', [rule, key], due, timing));
   }
   const before = next.find((each) => each.what === 'segment');
   if (nextChange === null) return before === undefined ? next : next.filter((each) => each !== before);
-  const set = timer('segment', [nextChange.segment], nextChange.due);
+  const set = timerOf('segment', [nextChange.segment], nextChange.due, timing);
   return before === undefined ? [...next, set] : next.map((each) => (each === before ? set : each));
+}
+
+/** Counts what a step did, for the shard. */
+export function countStep(
+  { work }: FoldContext,
+  { effects, entered, left }: Pick<Decision, 'effects' | 'entered' | 'left'>,
+  slots: { readonly errors: number; readonly changed: number },
+): void {
+  work.count('rulesFired', effects.fired.length);
+  work.count('ruleErrors', effects.errors + slots.errors);
+  work.count('slotChanges', slots.changed);
+  work.count('segmentChanges', entered.length + left.length);
 }
 
 /** What made rules run, for the events that they append. */

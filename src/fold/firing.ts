@@ -5,11 +5,11 @@ import { murmur2 } from '../model/shard.ts';
 import type { Timer, Visitor } from '../model/visitor.ts';
 import type { ActiveBundles } from '../playbook/playbook.ts';
 import { type ArrivedEvent, type FoldContext, keepFailed, messageOf } from './context.ts';
-import { appendEmitted, type EmitCause, withDecided } from './effects.ts';
+import { appendEmitted, countStep, type EmitCause, withDecided } from './effects.ts';
 import { outlives, renewed } from './expiry.ts';
 import { emitDecision, segmentSigns } from './outputs.ts';
-import { type ShowTiming, SlotsDraft } from './slots.ts';
-import { nameOfTimer, withoutTimer } from './timers.ts';
+import { SlotsDraft } from './slots.ts';
+import { nameOfTimer, type Timing, withoutTimer } from './timers.ts';
 
 const encoder = new TextEncoder();
 
@@ -54,7 +54,7 @@ function firingStep(context: FoldContext, before: Visitor, timer: Timer): Visito
   const { bundles, settings, work, appendTime } = context;
   const now = Math.max(before.now, timer.due!);
   const { skew, setAt } = timer;
-  const timing: ShowTiming = { now, skew, setAt, historic: before.historic };
+  const timing: Timing = { now, skew, setAt, historic: before.historic };
   const draft = new SlotsDraft(before, settings.candidates);
   if (bundles !== null) draft.takeOver(bundles, () => new EventScope(bundles, before, now, null, now));
   if (timer.what === 'slot') draft.withdraw(timer.key[0]!, timer.key[1]!);
@@ -72,12 +72,9 @@ function firingStep(context: FoldContext, before: Visitor, timer: Timer): Visito
     draft.tryWhiles(bundles, () => scope!);
   }
   const { slots, version, changed } = draft.finish(before.version);
-  const { effects, entered, left } = decision ?? nothingDecided;
+  const told = decision ?? nothingDecided;
   work.count('timersFired');
-  work.count('rulesFired', effects.fired.length);
-  work.count('ruleErrors', effects.errors + draft.errors);
-  work.count('slotChanges', changed.length);
-  work.count('segmentChanges', entered.length + left.length);
+  countStep(context, told, { errors: draft.errors, changed: changed.length });
   work.note({
     visitor: before.id,
     offset: setAt,
@@ -87,16 +84,16 @@ function firingStep(context: FoldContext, before: Visitor, timer: Timer): Visito
     at: timer.due!,
     appendTime,
     receivedAt: null,
-    rules: effects.fired,
+    rules: told.effects.fired,
     slots: changed,
-    segments: segmentSigns({ entered, left }),
+    segments: segmentSigns(told),
     detail: null,
     properties: null,
   });
   const cause = { kind: 'timer', name: nameOfTimer(timer), offset: setAt } as const;
-  emitDecision(context, { ...after, version, slots }, changed, { entered, left }, cause, timer.due!);
+  emitDecision(context, { ...after, version, slots }, changed, told, cause, timer.due!);
   const by: EmitCause = { visitor: before.id, historic: before.historic, offset: setAt, at: now, depth: 0 };
-  appendEmitted(context, effects.emitted, by);
+  appendEmitted(context, told.effects.emitted, by);
   const timers = decision === null ? draft.timers : withDecided(draft.timers, decision, timing);
   return { ...after, slots, version, timers };
 }

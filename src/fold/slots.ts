@@ -3,20 +3,10 @@ import { CapturedScope, type EventScope } from '../decide/scope.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import type { Candidate, Cause, Fact, Slot, Timer, Visitor } from '../model/visitor.ts';
 import type { ActiveBundles, Exclusion, Rule, Show } from '../playbook/playbook.ts';
-import { isCalendar, withoutTimer, withTimer } from './timers.ts';
+import { isCalendar, type Timing, timerOf, withoutTimer, withTimer } from './timers.ts';
 
 type Slots = Visitor['slots'];
 const none: readonly Candidate[] = [];
-
-/** When, and on whose behalf, something is shown (semantics 3.4). */
-export interface ShowTiming {
-  /** Visitor now, or a firing's max(visitor now, its due). */
-  readonly now: number;
-  readonly skew: number;
-  readonly setAt: number;
-  /** A historic visitor's timers have no wallDue. */
-  readonly historic: boolean;
-}
 
 /** A visitor's slots and timers in the midst of one step; `finish` tells what the step changed (semantics 5). */
 export class SlotsDraft {
@@ -63,18 +53,16 @@ export class SlotsDraft {
   }
 
   /** A rule's content becomes a candidate, in the place of the one the rule had; a fifth drops the last. */
-  show(shown: Shown, cause: Cause, bundles: ActiveBundles, timing: ShowTiming): void {
+  show(shown: Shown, cause: Cause, bundles: ActiveBundles, timing: Timing): void {
     const { rule, entry, show, facts } = shown;
     const { slot, forMs, until } = show;
-    const { now, skew, setAt, historic } = timing;
+    const { now } = timing;
     // What is over shows nothing; what the rule showed before has its own end.
     if (until !== null && until <= now) return;
     this.#cancelTimers(slot, rule.id);
     const ends: Timer[] = [];
-    const endAt = (end: 'for' | 'until', due: number, wallDue: number) =>
-      ends.push({ what: 'slot', key: [slot, rule.id, end], due, wallDue: historic ? null : wallDue, skew, setAt });
-    if (forMs !== null) endAt('for', now + forMs, now + forMs + skew);
-    if (until !== null) endAt('until', until, until);
+    if (forMs !== null) ends.push(timerOf('slot', [slot, rule.id, 'for'], now + forMs, timing));
+    if (until !== null) ends.push(timerOf('slot', [slot, rule.id, 'until'], until, timing, until));
     for (const timer of ends) this.timers = withTimer(this.timers, timer);
     const candidate: Candidate = {
       rule: rule.id,

@@ -2,13 +2,13 @@ import { decide, phraseOf } from '../decide/decide.ts';
 import { FoldFailure } from '../decide/failure.ts';
 import { EventScope } from '../decide/scope.ts';
 import { defaultSessionIdleMs } from '../decide/session.ts';
-import type { Cause, Timer, Visitor } from '../model/visitor.ts';
+import type { Cause, Visitor } from '../model/visitor.ts';
 import { type ArrivedEvent, type FoldContext, failEvent } from './context.ts';
-import { appendEmitted, withDecided } from './effects.ts';
+import { appendEmitted, countStep, withDecided } from './effects.ts';
 import { fireTimer } from './firing.ts';
 import { emitDecision, segmentSigns } from './outputs.ts';
-import { type ShowTiming, SlotsDraft } from './slots.ts';
-import { nextDue, withTimer } from './timers.ts';
+import { SlotsDraft } from './slots.ts';
+import { nextDue, type Timing, timerOf, withTimer } from './timers.ts';
 
 const sessionKey: readonly string[] = [];
 
@@ -52,9 +52,9 @@ function eventStep(context: FoldContext, before: Visitor, event: ArrivedEvent, a
   if (bundles !== null) draft.takeOver(bundles, () => new EventScope(bundles, before, before.now, null, before.now));
 
   const placed: Visitor = { ...before, now, historic, lastAppend: Math.max(before.lastAppend, appendTime) };
-  const timing: ShowTiming = { now, skew, setAt: offset, historic };
+  const timing: Timing = { now, skew, setAt: offset, historic };
   const decision = decide(placed, { record, at }, bundles);
-  const { visitor: decided, effects, scope, entered, left } = decision;
+  const { visitor: decided, effects, scope } = decision;
   if (bundles !== null && scope !== null) {
     if (effects.shown.length > 0) {
       const phrase = phraseOf(record, bundles, scope);
@@ -69,22 +69,12 @@ function eventStep(context: FoldContext, before: Visitor, event: ArrivedEvent, a
   const { slots, version, changed } = draft.finish(before.version);
 
   const due = now + (bundles?.playbook.sessionIdleMs ?? defaultSessionIdleMs);
-  const sessionEnd: Timer = {
-    what: 'session',
-    key: sessionKey,
-    due,
-    wallDue: historic ? null : due + skew,
-    skew,
-    setAt: offset,
-  };
+  const sessionEnd = timerOf('session', sessionKey, due, timing);
   const { counts } = decided;
   // Nothing below can fail: what is counted stays counted.
   work.count('folded');
   if (late) work.count('late');
-  work.count('rulesFired', effects.fired.length);
-  work.count('ruleErrors', effects.errors + draft.errors);
-  work.count('slotChanges', changed.length);
-  work.count('segmentChanges', entered.length + left.length);
+  countStep(context, decision, { errors: draft.errors, changed: changed.length });
   work.note({
     visitor: before.id,
     offset,

@@ -36,6 +36,27 @@ export function nextWall(timers: readonly Timer[]): Timer | null {
   return next;
 }
 
+/** When, and on whose behalf, something is shown or waits (semantics 3.4). */
+export interface Timing {
+  /** Visitor now, or a firing's max(visitor now, its due). */
+  readonly now: number;
+  readonly skew: number;
+  readonly setAt: number;
+  /** A historic visitor's timers have no wallDue. */
+  readonly historic: boolean;
+}
+
+/** @param wallDue of a calendar instant the instant itself */
+export function timerOf(
+  what: Timer['what'],
+  key: readonly string[],
+  due: number,
+  { skew, setAt, historic }: Timing,
+  wallDue: number = due + skew,
+): Timer {
+  return { what, key, due, wallDue: historic ? null : wallDue, skew, setAt };
+}
+
 export function isSame(timer: Timer, what: Timer['what'], key: readonly string[]): boolean {
   return timer.what === what && timer.key.length === key.length && timer.key.every((part, i) => part === key[i]);
 }

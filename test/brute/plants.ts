@@ -136,8 +136,8 @@ export const plants: { readonly [name: string]: Plant } = {
     wrong: '',
   },
   "timers fire by event time, however late their event's record was": {
-    file: 'src/fold/effects.ts',
-    right: 'wallDue: historic ? null : due + skew,',
-    wrong: 'wallDue: historic ? null : due,',
+    file: 'src/fold/timers.ts',
+    right: 'wallDue: number = due + skew,',
+    wrong: 'wallDue: number = due,',
   },
 };
