@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { takenContentNames } from '../../src/playbook/contentTypes.ts';
 import { startTestUsher, type TestUsher } from '../support/startUsher.ts';
 import { subscribe } from './client.ts';
+import { editPlaybook } from './editPlaybook.ts';
 
 const playbook = `format: 1
 types:
@@ -45,11 +46,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 async function edit(from: string, to: string) {
-  const file = join(folder, 'playbook.yaml');
-  const text = readFileSync(file, 'utf8');
-  expect(text).toContain(from);
-  writeFileSync(file, text.replace(from, to));
-  expect((await usher.reload()).filter(({ severity }) => severity === 'error')).toEqual([]);
+  expect((await editPlaybook(usher, folder, from, to)).filter(({ severity }) => severity === 'error')).toEqual([]);
 }
 
 const content = `content { __typename id type ... on OfferContent { title price times isNew tags maker } ... on JsonContent { data } }`;

@@ -1,9 +1,10 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startTestUsher, type TestUsher } from '../support/startUsher.ts';
 import { subscribe } from './client.ts';
+import { editPlaybook } from './editPlaybook.ts';
 
 let folder: string;
 let usher: TestUsher;
@@ -17,14 +18,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Changes the playbook's text and reads it again. */
-async function edit(from: string, to: string) {
-  const file = join(folder, 'playbook.yaml');
-  const text = readFileSync(file, 'utf8');
-  expect(text).toContain(from);
-  writeFileSync(file, text.replace(from, to));
-  return usher.reload();
-}
+const edit = (from: string, to: string) => editPlaybook(usher, folder, from, to);
 const typed = 'mutation { trackEvent(input: { event: { cartShared: { cartId: "c" } } }) { outcome { status } } }';
 const view =
   'mutation { trackEvent(input: { type: "product_viewed", properties: { productId: "p_1" } }) { outcome { status } slots(waitMs: 5000) { source } } }';

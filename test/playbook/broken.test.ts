@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { compileFiles, marked } from '../support/playbooks.ts';
+import { compileFiles, marked, toldAfter } from '../support/playbooks.ts';
 
 /** What the rules below refer to; its four lines stand before the text of each case. */
 const base = `content: { hi: { type: offer, title: "Hi \${product.name}" }, plain: { type: offer }, hero: { type: hero } }
@@ -13,11 +13,7 @@ const baseLines = base.split('\n').length - 1;
 function expectProblems(before: string, text: string, messages: readonly string[]): void {
   const { text: plain, places } = marked(text);
   const { playbook, problems } = compileFiles({ 'rules.yaml': before + plain });
-  const lines = before.split('\n').length - 1;
-  const found = problems.map(
-    ({ line, column, message, nearest }) =>
-      `${line - lines}:${column} ${message}${nearest === undefined ? '' : ` (${nearest}?)`}`,
-  );
+  const found = toldAfter(before.split('\n').length - 1, problems);
   expect(found).toEqual(messages.map((message, i) => `${places[i]} ${message}`));
   expect(playbook === null).toBe(problems.some(({ severity }) => severity === 'error'));
 }

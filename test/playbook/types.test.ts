@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Fact } from '../../src/model/visitor.ts';
-import { SourceFile } from '../../src/playbook/problem.ts';
-import { compileFiles, playbookOf } from '../support/playbooks.ts';
+import { compileFiles, marked, playbookOf, toldAfter } from '../support/playbooks.ts';
 
 /** One type with a property of each kind, in four lines. */
 const types = `types: { offer: { name: An offer, properties: { required: [title], properties: { title: { type: string, maxLength: 12 },
@@ -12,23 +11,11 @@ const types = `types: { offer: { name: An offer, properties: { required: [title]
 
 /** Problems of these contents, each at its ▸, as `line:column message`. */
 function problemsOf(contents: string, rest = '', declared = types): { found: string[]; places: string[] } {
-  const parts = contents.split('▸');
-  const plain = parts.join('');
-  const file = new SourceFile('', plain);
-  let offset = 0;
-  const places = parts.slice(0, -1).map((part) => {
-    offset += part.length;
-    const { line, column } = file.position(offset);
-    return `${line}:${column}`;
-  });
+  const { text: plain, places } = marked(contents);
   const before = declared.split('\n').length - 1;
   const { problems } = compileFiles({ 'content.yaml': `${declared}${plain}${rest}` });
   const errors = problems.filter(({ severity }) => severity === 'error');
-  const found = errors.map(
-    ({ line, column, message, nearest }) =>
-      `${line - before}:${column} ${message}${nearest === undefined ? '' : ` (${nearest}?)`}`,
-  );
-  return { found, places };
+  return { found: toldAfter(before, errors), places };
 }
 const show = (content: string, when = 'product_viewed') =>
   `\nslots: { side: { fallback: plain } }\nrules: { r: { when: ${when}, then: [{ show: { slot: side, content: ${content} } }] } }\n`;

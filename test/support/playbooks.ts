@@ -47,6 +47,14 @@ export function marked(text: string): { text: string; places: string[] } {
   return { text: plain, places };
 }
 
+/** Each problem as `line:column message (nearest?)`, its line counted from after the first `lines`. */
+export function toldAfter(lines: number, problems: readonly Problem[]): string[] {
+  return problems.map(
+    ({ line, column, message, nearest }) =>
+      `${line - lines}:${column} ${message}${nearest === undefined ? '' : ` (${nearest}?)`}`,
+  );
+}
+
 /** What is wrong with a file, each mistake with its place; and the places of the ▸ in it. */
 export function problemsOf(text: string): { found: string[]; places: string[] } {
   const { text: plain, places } = marked(text);
