@@ -10,11 +10,12 @@ import { readWhole } from './visitorReader.ts';
  */
 export async function explainVisitorSlot(services: Services, id: string, slot: string): Promise<Explanation | null> {
   const found = await readWhole(services, id);
-  if (found === null) return null;
-  const { visitor, active } = found;
-  const { slots } = active.playbook;
+  // A name that is misspelt must not look like a visitor of whom nothing is known.
+  const { slots } = found?.active.playbook ?? services.playbook();
   const definition = slots.get(slot);
   if (definition === undefined) throw unknownSlot(slot, slots.keys());
+  if (found === null) return null;
+  const { visitor, active } = found;
   const { bundles } = services;
   await loadBundles(visitor, [definition], bundles);
   // Nobody looks: what asks for a page or a device does not hold.
