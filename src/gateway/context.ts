@@ -16,6 +16,8 @@ export class RequestContext {
   readonly transport: 'http' | 'sse' | 'ws';
   /** Whose slots to answer beside an outcome, and to whom. */
   readonly tracked = new Map<Outcome, { readonly visitor: VisitorRef | null; readonly viewer: Viewer }>();
+  /** What the caller must know though the answer is whole: errors of the response that belong to no field. */
+  readonly besides: UsherError[] = [];
   readonly #identity: Identity | UsherError | null;
   #loader: DataLoader<string, SlotsRead> | null = null;
 
@@ -33,6 +35,11 @@ export class RequestContext {
     this.transport = options.transport;
     this.#identity = options.identity;
   }
+
+  /** Once each, however many fields it concerns. */
+  readonly tellBeside = (error: UsherError): void => {
+    if (!this.besides.some(({ code }) => code === error.code)) this.besides.push(error);
+  };
 
   /** @throws UsherError VISIT_REQUIRED, TOKEN_INVALID, TOKEN_EXPIRED */
   identity(): Identity {

@@ -80,6 +80,11 @@ export class Intake {
     this.#options = options;
   }
 
+  /** Records of the shard that wait to be folded, as far as this process knows. */
+  lagOf(shard: number): number {
+    return this.#options.lagOf(shard);
+  }
+
   /**
    * One outcome an event, in their order; a bad event spoils none of the others.
    * @throws UsherError FORBIDDEN for a key without the scope write or import

@@ -19,7 +19,14 @@ export type DeviceKind = 'desktop' | 'mobile' | 'tablet' | 'tv' | 'bot';
  * One line of the log (semantics 1.3); `schema/record.v1.json` is its contract.
  * Times are integer milliseconds since the Unix epoch.
  */
-export type UsherRecord = EventRecord | RejectedRecord | ActivateRecord | TouchedRecord | AdvanceRecord | TickRecord;
+export type UsherRecord =
+  | EventRecord
+  | RejectedRecord
+  | IdentifiedRecord
+  | ActivateRecord
+  | TouchedRecord
+  | AdvanceRecord
+  | TickRecord;
 
 interface RecordBase {
   readonly v: 1;
@@ -66,6 +73,15 @@ export interface RejectedRecord extends RecordBase {
   readonly at?: number;
   /** The text itself, cut, where no properties could be read. */
   readonly value?: string;
+}
+
+/** An anonymous visitor has turned out to be a known user (semantics 8.1). */
+export interface IdentifiedRecord extends RecordBase {
+  readonly kind: 'identified';
+  /** The anonymous one. */
+  readonly visitor: string;
+  /** `u:…`. */
+  readonly user: string;
 }
 
 /** Switches the shard to another playbook, catalog or fold version (semantics 6.1). */

@@ -10,6 +10,7 @@ import { addContentUpdates } from './contentUpdates.ts';
 import { addEventInput } from './eventInput.ts';
 import { addExplain } from './explain.ts';
 import { addFailedEvents } from './failedEvents.ts';
+import { addIdentify } from './identify.ts';
 import { addPersonalizedSlots } from './personalizedSlots.ts';
 import { addPlaybook } from './playbook.ts';
 import { addRebuildShards } from './rebuildShards.ts';
@@ -39,6 +40,7 @@ export function buildSchema(playbook: Pick<Playbook, 'events' | 'types'>): Built
   addContentTypes(builder, contents);
   const { members, typeNames } = addEventInput(builder, playbook.events.values());
   addStartVisit(builder);
+  addIdentify(builder);
   addTrackEvent(builder, members);
   addTrackEvents(builder);
   addAdvance(builder);

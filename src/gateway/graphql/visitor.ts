@@ -71,6 +71,7 @@ export function addVisitor(builder: Builder): void {
               allPages: true,
               after: null,
               waitMs: 0,
+              onSuperseded: context.tellBeside,
             }),
           ),
       }),
