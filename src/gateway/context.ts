@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import DataLoader from 'dataloader';
 import { UsherError } from '../errors.ts';
 import type { Viewer } from '../fold/present.ts';
@@ -12,6 +13,7 @@ import type { VisitorRef } from './visitorRef.ts';
 export class RequestContext {
   readonly services: Services;
   readonly userAgent: string | undefined;
+  readonly #privacyControl: boolean;
   readonly receivedAt: number;
   readonly transport: 'http' | 'sse' | 'ws';
   /** Whose slots to answer beside an outcome, and to whom. */
@@ -25,12 +27,14 @@ export class RequestContext {
     readonly services: Services;
     /** An error: a token came that is none; it is told by the first resolver that needs to know who asks. */
     readonly identity: Identity | UsherError | null;
-    readonly userAgent: string | undefined;
+    /** What the request, or that of its socket, says of the browser. */
+    readonly headers: IncomingHttpHeaders;
     readonly receivedAt: number;
     readonly transport: 'http' | 'sse' | 'ws';
   }) {
     this.services = options.services;
-    this.userAgent = options.userAgent;
+    this.userAgent = options.headers['user-agent'];
+    this.#privacyControl = options.headers['sec-gpc'] === '1';
     this.receivedAt = options.receivedAt;
     this.transport = options.transport;
     this.#identity = options.identity;
@@ -68,7 +72,13 @@ export class RequestContext {
 
   /** @throws UsherError as `identity` */
   sender(sentAt: string | null): Sender {
-    return { identity: this.identity(), device: deviceOf(this.userAgent), receivedAt: this.receivedAt, sentAt };
+    return {
+      identity: this.identity(),
+      device: deviceOf(this.userAgent),
+      privacyControl: this.#privacyControl,
+      receivedAt: this.receivedAt,
+      sentAt,
+    };
   }
 
   /** Who looks at slots, from the page's context and the device that asks. */

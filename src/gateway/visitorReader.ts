@@ -39,6 +39,7 @@ export async function readVisitor(services: Services, id: string): Promise<Visit
     session: visitor.session === null ? null : jsonOf(scope.session),
     cart: cartOf(scope.cart),
     traits: jsonOf(scope.traits),
+    consent: jsonOf(scope.consent),
     segments: Object.entries(visitor.segments).map(([segment, since]) => ({
       id: segment,
       name: active.playbook.segments.get(segment)?.name ?? segment,

@@ -1,6 +1,6 @@
 import type { JsonObject } from './json.ts';
 
-/** What a browser says about the page it is on. The gateway adds `device`, read from the User-Agent header. */
+/** What a browser says about the page it is on. The gateway adds what headers say: `device` from User-Agent, `globalPrivacyControl` from Sec-GPC. */
 export interface PageContext {
   readonly url?: string;
   readonly path?: string;
@@ -12,6 +12,8 @@ export interface PageContext {
   readonly timeZone?: string;
   readonly viewport?: string;
   readonly device?: DeviceKind;
+  /** The request had `Sec-GPC: 1`. */
+  readonly globalPrivacyControl?: true;
 }
 export type DeviceKind = 'desktop' | 'mobile' | 'tablet' | 'tv' | 'bot';
 

@@ -37,6 +37,8 @@ interface Types {
     StartVisitPayload: Visit;
     IdentifyPayload: Identified;
     TrackEventPayload: { readonly outcome: Outcome };
+    UpdateProfilePayload: { readonly outcome: Outcome };
+    SetConsentPayload: { readonly outcome: Outcome };
     TrackEventsPayload: { readonly outcomes: readonly Outcome[] };
     TrackOutcome: Outcome;
     RebuildShardsPayload: { readonly shards: readonly number[] };

@@ -13,6 +13,7 @@ import { addFailedEvents } from './failedEvents.ts';
 import { addIdentify } from './identify.ts';
 import { addPersonalizedSlots } from './personalizedSlots.ts';
 import { addPlaybook } from './playbook.ts';
+import { addProfile } from './profile.ts';
 import { addRebuildShards } from './rebuildShards.ts';
 import { addRetryFailedEvents } from './retryFailedEvents.ts';
 import { addSegments } from './segments.ts';
@@ -43,6 +44,7 @@ export function buildSchema(playbook: Pick<Playbook, 'events' | 'types'>): Built
   addIdentify(builder);
   addTrackEvent(builder, members);
   addTrackEvents(builder);
+  addProfile(builder);
   addAdvance(builder);
   addRetryFailedEvents(builder);
   addRebuildShards(builder);

@@ -52,6 +52,11 @@ export function addVisitor(builder: Builder): void {
         resolve: (visitor) => visitor.traits,
         description: 'What conditions read as traits.',
       }),
+      consent: t.field({
+        type: 'JSON',
+        resolve: (visitor) => visitor.consent,
+        description: 'What conditions read as consent: true, false, or null while it was not told.',
+      }),
       segments: t.field({
         type: ['VisitorSegment'],
         resolve: (visitor) => visitor.segments,
