@@ -1,6 +1,6 @@
 import type { JsonObject } from './json.ts';
 
-/** What a browser says about the page it is on. The gateway adds `device`, read from the User-Agent header. */
+/** What a browser says about the page it is on. The gateway adds what headers say: `device` from User-Agent, `globalPrivacyControl` from Sec-GPC. */
 export interface PageContext {
   readonly url?: string;
   readonly path?: string;
@@ -12,6 +12,8 @@ export interface PageContext {
   readonly timeZone?: string;
   readonly viewport?: string;
   readonly device?: DeviceKind;
+  /** The request had `Sec-GPC: 1`. */
+  readonly globalPrivacyControl?: true;
 }
 export type DeviceKind = 'desktop' | 'mobile' | 'tablet' | 'tv' | 'bot';
 
@@ -19,7 +21,14 @@ export type DeviceKind = 'desktop' | 'mobile' | 'tablet' | 'tv' | 'bot';
  * One line of the log (semantics 1.3); `schema/record.v1.json` is its contract.
  * Times are integer milliseconds since the Unix epoch.
  */
-export type UsherRecord = EventRecord | RejectedRecord | ActivateRecord | TouchedRecord | AdvanceRecord | TickRecord;
+export type UsherRecord =
+  | EventRecord
+  | RejectedRecord
+  | IdentifiedRecord
+  | ActivateRecord
+  | TouchedRecord
+  | AdvanceRecord
+  | TickRecord;
 
 interface RecordBase {
   readonly v: 1;
@@ -66,6 +75,15 @@ export interface RejectedRecord extends RecordBase {
   readonly at?: number;
   /** The text itself, cut, where no properties could be read. */
   readonly value?: string;
+}
+
+/** An anonymous visitor has turned out to be a known user (semantics 8.1). */
+export interface IdentifiedRecord extends RecordBase {
+  readonly kind: 'identified';
+  /** The anonymous one. */
+  readonly visitor: string;
+  /** `u:…`. */
+  readonly user: string;
 }
 
 /** Switches the shard to another playbook, catalog or fold version (semantics 6.1). */
