@@ -1,3 +1,4 @@
+import type { ActionOrder } from './action.ts';
 import type { JsonObject } from './json.ts';
 
 /** What a browser says about the page it is on. The gateway adds `device`, read from the User-Agent header. */
@@ -19,7 +20,14 @@ export type DeviceKind = 'desktop' | 'mobile' | 'tablet' | 'tv' | 'bot';
  * One line of the log (semantics 1.3); `schema/record.v1.json` is its contract.
  * Times are integer milliseconds since the Unix epoch.
  */
-export type UsherRecord = EventRecord | RejectedRecord | ActivateRecord | TouchedRecord | AdvanceRecord | TickRecord;
+export type UsherRecord =
+  | EventRecord
+  | RejectedRecord
+  | ActivateRecord
+  | TouchedRecord
+  | RedrivenRecord
+  | AdvanceRecord
+  | TickRecord;
 
 interface RecordBase {
   readonly v: 1;
@@ -82,6 +90,13 @@ export interface TouchedRecord extends RecordBase {
   readonly visitor: string;
 }
 
+/** A message that was given up is driven again: its order leaves the outbox anew, under the same id (semantics 9.6). */
+export interface RedrivenRecord extends RecordBase {
+  readonly kind: 'redriven';
+  readonly visitor: string;
+  readonly order: ActionOrder;
+}
+
 /** Moves historic visitors' time forward to min(to, T) (semantics 3.6). */
 export interface AdvanceRecord extends RecordBase {
   readonly kind: 'advance';
@@ -103,6 +118,7 @@ export const recordKinds = [
   'erase',
   'activate',
   'touched',
+  'redriven',
   'advance',
   'tick',
 ] as const;
