@@ -33,15 +33,16 @@ export function lookUp<T>(at: Located<string>, known: ReadonlyMap<string, T>, wh
   const found = known.get(at.value);
   if (found !== undefined) return found;
   const near = nearest(at.value, known.keys());
+  const one = `${/^[aeiou]/.test(what) ? 'an' : 'a'} ${what}`;
   const expected =
     known.size === 0
-      ? `a ${what}; the playbook has none`
+      ? `${one}; the playbook has none`
       : known.size <= 24
         ? `one of ${[...known.keys()].join(', ')}`
-        : `a ${what} of the playbook`;
+        : `${one} of the playbook`;
   report.error(
     at.tree,
-    `${at.value} is not a ${what} of this playbook`,
+    `${at.value} is not ${one} of this playbook`,
     near === null ? { expected } : { expected, nearest: near },
   );
   return null;
