@@ -182,7 +182,7 @@ class RuleExplainer {
   }
 }
 
-const lasting = new Set(['cart', 'visitor', 'session', 'traits', 'segments', 'now']);
+const lasting = new Set(['cart', 'visitor', 'session', 'traits', 'segments', 'consent', 'now']);
 
 function perOf({ limit }: Rule): string {
   if (limit === null) return '';

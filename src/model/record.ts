@@ -1,7 +1,7 @@
 import type { ActionOrder } from './action.ts';
 import type { JsonObject } from './json.ts';
 
-/** What a browser says about the page it is on. The gateway adds `device`, read from the User-Agent header. */
+/** What a browser says about the page it is on. The gateway adds what headers say: `device` from User-Agent, `globalPrivacyControl` from Sec-GPC. */
 export interface PageContext {
   readonly url?: string;
   readonly path?: string;
@@ -13,6 +13,8 @@ export interface PageContext {
   readonly timeZone?: string;
   readonly viewport?: string;
   readonly device?: DeviceKind;
+  /** The request had `Sec-GPC: 1`. */
+  readonly globalPrivacyControl?: true;
 }
 export type DeviceKind = 'desktop' | 'mobile' | 'tablet' | 'tv' | 'bot';
 
@@ -23,6 +25,7 @@ export type DeviceKind = 'desktop' | 'mobile' | 'tablet' | 'tv' | 'bot';
 export type UsherRecord =
   | EventRecord
   | RejectedRecord
+  | IdentifiedRecord
   | ActivateRecord
   | TouchedRecord
   | RedrivenRecord
@@ -74,6 +77,15 @@ export interface RejectedRecord extends RecordBase {
   readonly at?: number;
   /** The text itself, cut, where no properties could be read. */
   readonly value?: string;
+}
+
+/** An anonymous visitor has turned out to be a known user (semantics 8.1). */
+export interface IdentifiedRecord extends RecordBase {
+  readonly kind: 'identified';
+  /** The anonymous one. */
+  readonly visitor: string;
+  /** `u:…`. */
+  readonly user: string;
 }
 
 /** Switches the shard to another playbook, catalog or fold version (semantics 6.1). */

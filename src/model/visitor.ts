@@ -147,6 +147,8 @@ export interface SlotsView {
   readonly now: number;
   readonly lastAppend: number;
   readonly version: number;
+  /** The known user that this visitor has become; null: none (8.1). */
+  readonly alias?: string | null;
   /** Offsets of this visitor's records still held (7.3). */
   readonly held: readonly number[];
   readonly slots: { readonly [slot: string]: Slot };

@@ -10,6 +10,9 @@ export interface PlanProblem {
   readonly path: readonly string[];
 }
 
+/** Types of which only a server may tell: a browser could give a visitor another's e-mail address. */
+export const serverEvents: ReadonlySet<string> = new Set(['profile_updated']);
+
 /** What the tracking plan finds wrong with an event, whoever brought it; null: nothing. */
 export function planProblem(
   { events }: Pick<Playbook, 'events'>,

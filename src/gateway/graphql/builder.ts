@@ -4,6 +4,7 @@ import type { Explanation, RuleExplanation } from '../../fold/explain.ts';
 import type { WhyShown } from '../../fold/why.ts';
 import type { FailedEvent } from '../../model/commit.ts';
 import type { RequestContext } from '../context.ts';
+import type { Identified } from '../identify.ts';
 import type { Outcome } from '../intake.ts';
 import type { SlotAnswer } from '../slotAnswers.ts';
 import type { Visit } from '../tokens.ts';
@@ -34,7 +35,10 @@ interface Types {
   Interfaces: { Content: SlotAnswer['content'] };
   Objects: {
     StartVisitPayload: Visit;
+    IdentifyPayload: Identified;
     TrackEventPayload: { readonly outcome: Outcome };
+    UpdateProfilePayload: { readonly outcome: Outcome };
+    SetConsentPayload: { readonly outcome: Outcome };
     TrackEventsPayload: { readonly outcomes: readonly Outcome[] };
     TrackOutcome: Outcome;
     RebuildShardsPayload: { readonly shards: readonly number[] };
