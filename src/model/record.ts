@@ -1,3 +1,4 @@
+import type { ActionOrder } from './action.ts';
 import type { JsonObject } from './json.ts';
 
 /** What a browser says about the page it is on. The gateway adds what headers say: `device` from User-Agent, `globalPrivacyControl` from Sec-GPC. */
@@ -27,6 +28,7 @@ export type UsherRecord =
   | IdentifiedRecord
   | ActivateRecord
   | TouchedRecord
+  | RedrivenRecord
   | AdvanceRecord
   | TickRecord;
 
@@ -100,6 +102,13 @@ export interface TouchedRecord extends RecordBase {
   readonly visitor: string;
 }
 
+/** A message that was given up is driven again: its order leaves the outbox anew, under the same id (semantics 9.6). */
+export interface RedrivenRecord extends RecordBase {
+  readonly kind: 'redriven';
+  readonly visitor: string;
+  readonly order: ActionOrder;
+}
+
 /** Moves historic visitors' time forward to min(to, T) (semantics 3.6). */
 export interface AdvanceRecord extends RecordBase {
   readonly kind: 'advance';
@@ -121,6 +130,7 @@ export const recordKinds = [
   'erase',
   'activate',
   'touched',
+  'redriven',
   'advance',
   'tick',
 ] as const;

@@ -163,12 +163,7 @@ describe('a mistake in a rule is told with its place', () => {
 
 describe('a word of the format that a later version runs', () => {
   it.each<[string, string, string]>([
-    ['send', '  r: { when: page_viewed, then: [{ ▸send: { action: mail } }] }', 'send is not run by this version yet'],
-    [
-      'a purpose',
-      '  r: { when: page_viewed, then: [{ show: { slot: side, content: plain } }], ▸purpose: marketing }',
-      'purpose is not run by this version yet',
-    ],
+    ['a tag', '  r: { when: page_viewed, then: [{ ▸tag: vip }] }', 'tag is not run by this version yet'],
     ['the section experiments', '▸experiments: {}', 'experiments is not run by this version yet'],
     [
       'a schedule',
