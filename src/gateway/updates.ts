@@ -8,7 +8,7 @@ import type { RequestContext } from './context.ts';
 import { type Cursor, encodeCursor } from './cursor.ts';
 import { Inbox } from './inbox.ts';
 import { limits } from './limits.ts';
-import { answerSlot, isSameLineage, lineageOf, loadBundles, type SlotAnswer } from './slotAnswers.ts';
+import { answerSlot, isSameLineage, lineageOf, loadShown, type SlotAnswer } from './slotAnswers.ts';
 import { type SlotsState, unlessAway } from './slotReader.ts';
 
 export interface StageAnswer {
@@ -87,7 +87,7 @@ export function contentUpdates(
     sent = { lineage, version };
     const changed = definitions.filter((definition) => (state.view?.slots[definition.name]?.version ?? 0) > since);
     if (changed.length === 0) return 'skip';
-    if (state.view !== null) await loadBundles(state.view, changed, context.services.bundles);
+    if (state.view !== null) await loadShown(state.view, changed, context.services);
     const answers = changed.map((definition) =>
       answerSlot(definition, state, { ...context.services, viewer, stale: isStale }),
     );
@@ -166,7 +166,7 @@ async function activityAnswer(
   const view =
     slots === null || definitions.length === 0 ? null : services.slots.live(decodeSlots(slots), shard.appendTime);
   const state: SlotsState = { visitor: activity.visitor, view, shard };
-  if (view !== null) await loadBundles(view, definitions, services.bundles);
+  if (view !== null) await loadShown(view, definitions, services);
   return {
     activity,
     position: `${shard.shard}:${activity.offset}`,
