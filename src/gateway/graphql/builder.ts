@@ -5,6 +5,7 @@ import type { WhyShown } from '../../fold/why.ts';
 import type { FailedEvent } from '../../model/commit.ts';
 import type { RequestContext } from '../context.ts';
 import type { Outcome } from '../intake.ts';
+import type { ProductOutcome } from '../productInput.ts';
 import type { SlotAnswer } from '../slotAnswers.ts';
 import type { Visit } from '../tokens.ts';
 import type { ActivityAnswer, CauseAnswer, ContentUpdateAnswer, StageAnswer } from '../updates.ts';
@@ -40,6 +41,8 @@ interface Types {
     RebuildShardsPayload: { readonly shards: readonly number[] };
     RetryFailedEventsPayload: { readonly outcomes: readonly Outcome[] };
     UserError: UserError;
+    ProductOutcome: ProductOutcome;
+    UpsertProductsPayload: { readonly outcomes: readonly ProductOutcome[] };
     AdvancePayload: { readonly cursors: readonly string[] };
     PersonalizedSlot: SlotAnswer;
     JsonContent: SlotAnswer['content'];

@@ -20,6 +20,7 @@ import { addStartVisit } from './startVisit.ts';
 import { addStatus } from './status.ts';
 import { addTrackEvent } from './trackEvent.ts';
 import { addTrackEvents } from './trackEvents.ts';
+import { addUpsertProducts } from './upsertProducts.ts';
 import { addVisitor } from './visitor.ts';
 import { addVisitors } from './visitors.ts';
 
@@ -42,6 +43,7 @@ export function buildSchema(playbook: Pick<Playbook, 'events' | 'types'>): Built
   addTrackEvent(builder, members);
   addTrackEvents(builder);
   addAdvance(builder);
+  addUpsertProducts(builder);
   addRetryFailedEvents(builder);
   addRebuildShards(builder);
   addPersonalizedSlots(builder);
