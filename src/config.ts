@@ -267,6 +267,13 @@ export const settings = {
     unit: 'h',
     help: 'Life of a visit token.',
   }),
+  catalogSnapshotSeconds: setting({
+    env: 'USHER_CATALOG_SNAPSHOT_SECONDS',
+    schema: whole(1, 3_600),
+    default: 10,
+    unit: 's',
+    help: 'Rules see imported products by snapshots that are at least so far apart; pages see them at once.',
+  }),
   maxEventAgeHours: setting({
     env: 'USHER_MAX_EVENT_AGE_HOURS',
     schema: whole(1, 24 * 30),

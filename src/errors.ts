@@ -97,6 +97,14 @@ export const errorCatalogue = {
     retryable: false,
     help: 'This failed event cannot be retried, or not so; the message says why.',
   },
+  PRODUCT_INVALID: {
+    retryable: false,
+    help: 'Mend the product as the message says; docs/catalog.md tells what one is.',
+  },
+  CATALOG_FULL: {
+    retryable: false,
+    help: 'Import fewer products: those that visitors can see. The limit is in the message.',
+  },
   // the engines
   LOG_UNAVAILABLE: { retryable: true, help: 'The event was not recorded. Send it again with the same id or number.' },
   LOG_FULL: {

@@ -71,9 +71,7 @@ export class Routes {
         if (services.config.mode === 'development') return sendFile(request, response, assetsFolder, 'index.html');
         break;
       case '/playbook/products.json':
-        if (services.config.mode === 'development' && this.#options.catalog !== undefined) {
-          return sendJson(response, 200, productsAnswer(services.playbook(), this.#options.catalog()));
-        }
+        if (services.config.mode === 'development') return sendJson(response, 200, await productsAnswer(services));
         break;
       default:
         if (path.startsWith('/playbook/images/')) {
@@ -176,11 +174,11 @@ function checkSize(body: string): string {
   if (
     body.length * 3 > limits.requestBytes &&
     Buffer.byteLength(body) > limits.requestBytes &&
-    !body.includes('trackEvents')
+    !/trackEvents|upsertProducts/.test(body)
   ) {
     throw new UsherError(
       'REQUEST_TOO_LARGE',
-      `the request has ${Buffer.byteLength(body)} bytes; without trackEvents at most ${limits.requestBytes} are taken`,
+      `the request has ${Buffer.byteLength(body)} bytes; without trackEvents or upsertProducts at most ${limits.requestBytes} are taken`,
     );
   }
   return body;

@@ -178,7 +178,7 @@ export interface Scope {
    * out is the catalog's, and an event with `lines` has `value`, their sum (major units, rounded as semantics 10.1 says).
    */
   readonly event: { readonly [name: string]: Json };
-  /** The catalog's product of `event.productId`: `{id, name, category, brand, price, image, url}`; null: none. */
+  /** The catalog's product of `event.productId`: `{id, name, category, brand, price, image, url, stock, availability}`; null: none. */
   readonly product: Json;
   /** `{id, value, lines: [{productId, quantity, price}]}`. */
   readonly cart: Json;
@@ -389,4 +389,10 @@ export interface Product {
   readonly price: number;
   readonly image: string;
   readonly url: string;
+  /** How many there are; left out: not told. */
+  readonly stock?: number;
+  /** Left out: as `stock` says, else in stock. */
+  readonly availability?: Availability;
 }
+export const availabilities = ['in_stock', 'out_of_stock', 'preorder', 'backorder'] as const;
+export type Availability = (typeof availabilities)[number];

@@ -11,6 +11,7 @@ import type {
   WriterData,
   WriterMessage,
 } from './messages.ts';
+import { ProductTables } from './productTables.ts';
 import { RecordTables } from './recordTables.ts';
 import { prepareSchema } from './schema.ts';
 import { StateTables } from './stateTables.ts';
@@ -20,6 +21,7 @@ interface Connection {
   readonly db: DatabaseSync;
   readonly records: RecordTables;
   readonly state: StateTables;
+  readonly products: ProductTables;
   readonly markSynced: StatementSync;
   /** Reports the WAL's frames and does nothing. */
   readonly walFrames: StatementSync;
@@ -166,7 +168,7 @@ export class FileWriter {
     return replies;
   }
 
-  #handle({ state, records }: Connection, request: RequestMessage, afterCommit: (() => void)[]): unknown {
+  #handle({ state, records, products }: Connection, request: RequestMessage, afterCommit: (() => void)[]): unknown {
     switch (request.what) {
       case 'commit':
         return state.commit(request);
@@ -178,6 +180,10 @@ export class FileWriter {
         return state.clear(request);
       case 'putBundle':
         return state.putBundle(request);
+      case 'putProducts':
+        return products.put(request);
+      case 'publish':
+        return products.publish(request);
       case 'trim': {
         const { result, committed } = records.trim(request);
         afterCommit.push(committed);
@@ -269,6 +275,7 @@ export class FileWriter {
         db,
         records: new RecordTables(db, shards),
         state: new StateTables(db, shards, failedEvents),
+        products: new ProductTables(db),
         markSynced: db.prepare('update file set synced = synced + 1'),
         walFrames: db.prepare('pragma wal_checkpoint(noop)'),
         checkpoint: db.prepare('pragma wal_checkpoint(passive)'),

@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { UsherError } from '../errors.ts';
 
 /** Of the tables below; another one in a file refuses to start. */
-export const schemaVersion = 1;
+export const schemaVersion = 2;
 /** "Ushr": what `file usher.db` shows, and how we know a file of ours. */
 const applicationId = 0x55736872;
 
@@ -33,6 +33,9 @@ create table failed (
 ) strict;
 create unique index failed_by_position on failed (shard, position);
 create table bundles (hash text primary key, text text not null) strict;
+create table products (id text primary key, revision integer not null, text text not null) strict;
+create unique index products_by_revision on products (revision);
+create table published (only integer primary key check (only = 1), text text not null) strict;
 `;
 
 export function recordTable(shard: number): string {

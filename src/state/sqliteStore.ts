@@ -4,8 +4,17 @@ import type { Commit, FailedEvent, FailureReason, OutboxEntry } from '../model/c
 import type { ShardMeta } from '../model/shardMeta.ts';
 import type { Broadcast } from '../push/broadcast.ts';
 import type { OutboxRow } from '../sqlite/messages.ts';
+import { SqliteProducts } from '../sqlite/products.ts';
 import type { SqliteFile } from '../sqlite/sqlite.ts';
-import type { CommitResult, SlotsRead, StateStore, StoredVisitor, Wakeup, WakeupQuery } from './stateStore.ts';
+import type {
+  CommitResult,
+  ProductState,
+  SlotsRead,
+  StateStore,
+  StoredVisitor,
+  Wakeup,
+  WakeupQuery,
+} from './stateStore.ts';
 
 /**
  * The state in the embedded file. Writes go to the writer thread, reads come from the main thread's connection; a commit that was
@@ -23,6 +32,7 @@ class FileStore implements StateStore {
   readonly #sql: ReturnType<typeof prepareReads>;
   /** The last meta read of each shard, so that an unchanged one is not parsed again. */
   readonly #metas: { text: string; meta: ShardMeta }[] = [];
+  readonly products: ProductState;
 
   /** By shard, the commit that was rejected last: it may stand all the same. */
   readonly #unanswered: (string | null)[] = [];
@@ -31,6 +41,7 @@ class FileStore implements StateStore {
     this.#file = file;
     this.#broadcast = broadcast;
     this.#sql = prepareReads(file);
+    this.products = new SqliteProducts(file);
   }
 
   async own(shard: number, owner: string, shards: number): Promise<ShardMeta> {

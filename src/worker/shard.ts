@@ -7,6 +7,7 @@ import { decodeVisitor } from '../model/codec.ts';
 import type { Commit } from '../model/commit.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
 import type { Bundles } from '../playbook/bundles.ts';
+import type { ActiveBundles } from '../playbook/playbook.ts';
 import type { StateStore, Wakeup } from '../state/stateStore.ts';
 import { CommitSize } from './commitSize.ts';
 import { Fenced } from './fenced.ts';
@@ -163,6 +164,8 @@ class ShardLoop {
   readonly #commitPrefix: string;
   readonly #size: CommitSize;
   #tickNotBefore = 0;
+  /** Of the activation that is folded next: other shards may load more catalogs than are kept before it is. */
+  #next: { readonly playbook: string; readonly catalog: string; readonly bundles: ActiveBundles } | null = null;
 
   /** `last`: the newest meta that this process knows of the shard. */
   static async own(feed: ShardFeed, services: ShardServices, last: ShardMeta | null): Promise<ShardLoop> {
@@ -178,10 +181,10 @@ class ShardLoop {
       services.report(feed.shard, { what: 'rebuilding', from: restored.meta.position, to: restored.until });
     const meta = restored?.meta ?? (await withLineage(owned, last, rebuilding, services));
     await checkLog(feed.shard, meta, services.log);
-    if (meta.active !== null) await services.bundles.load(meta.active.playbook, meta.active.catalog);
+    const active = meta.active === null ? null : await services.bundles.load(meta.active.playbook, meta.active.catalog);
     const writers = await openWriters(feed, services, meta);
     try {
-      return await ShardLoop.#open(feed, services, meta, writers, restored);
+      return await ShardLoop.#open(feed, services, meta, active, writers, restored);
     } catch (error) {
       await writers.end();
       throw error;
@@ -192,6 +195,7 @@ class ShardLoop {
     feed: ShardFeed,
     services: ShardServices,
     meta: ShardMeta,
+    active: ActiveBundles | null,
     writers: OutputWriters,
     restored: RestoredShard | null,
   ): Promise<ShardLoop> {
@@ -199,13 +203,14 @@ class ShardLoop {
     // Also a shard that stays idle must be trimmed.
     feed.folded(meta.position);
     services.report(feed.shard, { what: 'owned', meta });
-    return new ShardLoop(feed, services, meta, writers, restored);
+    return new ShardLoop(feed, services, meta, active, writers, restored);
   }
 
   private constructor(
     feed: ShardFeed,
     services: ShardServices,
     meta: ShardMeta,
+    active: ActiveBundles | null,
     writers: OutputWriters,
     restored: RestoredShard | null,
   ) {
@@ -218,8 +223,8 @@ class ShardLoop {
     this.#size = new CommitSize(2 * services.limits.cachedVisitors);
     this.#work = new ShardWork({
       meta,
-      active: meta.active === null ? null : services.bundles.get(meta.active.playbook, meta.active.catalog),
-      bundles: (playbook, catalog) => services.bundles.get(playbook, catalog),
+      active,
+      bundles: (playbook, catalog) => this.#bundles(playbook, catalog),
       settings: services.fold,
     });
   }
@@ -350,7 +355,10 @@ class ShardLoop {
     const shard = this.#feed.shard;
     const { store, limits, bundles } = this.#services;
     const first = reads[0]?.record;
-    if (first?.kind === 'activate') await bundles.load(first.playbook, first.catalog);
+    if (first?.kind === 'activate') {
+      const { playbook, catalog } = first;
+      this.#next = { playbook, catalog, bundles: await bundles.load(playbook, catalog) };
+    }
     const upTo = reads.reduce((most, read) => Math.max(most, read.log.stamp), this.#meta.appendTime);
     const query = { by: 'wall', upTo, after: null, limit: limits.timers } as const;
     const wall = await store.wakeups(shard, query);
@@ -363,6 +371,11 @@ class ShardLoop {
       for (const { visitor } of historic) this.#size.touch(visitor, 0);
       this.#work.setHistoric(historic, horizonOf(historic, limits.timers));
     }
+  }
+
+  #bundles(playbook: string, catalog: string): ActiveBundles | null {
+    const next = this.#next;
+    return next?.playbook === playbook && next.catalog === catalog ? next.bundles : null;
   }
 
   async #commit(): Promise<void> {

@@ -6,6 +6,7 @@ import type { FailedEvent } from '../../model/commit.ts';
 import type { RequestContext } from '../context.ts';
 import type { Identified } from '../identify.ts';
 import type { Outcome } from '../intake.ts';
+import type { ProductOutcome } from '../productInput.ts';
 import type { SlotAnswer } from '../slotAnswers.ts';
 import type { Visit } from '../tokens.ts';
 import type { ActivityAnswer, CauseAnswer, ContentUpdateAnswer, StageAnswer } from '../updates.ts';
@@ -44,6 +45,8 @@ interface Types {
     RebuildShardsPayload: { readonly shards: readonly number[] };
     RetryFailedEventsPayload: { readonly outcomes: readonly Outcome[] };
     UserError: UserError;
+    ProductOutcome: ProductOutcome;
+    UpsertProductsPayload: { readonly outcomes: readonly ProductOutcome[] };
     AdvancePayload: { readonly cursors: readonly string[] };
     PersonalizedSlot: SlotAnswer;
     JsonContent: SlotAnswer['content'];

@@ -22,6 +22,7 @@ import { addStartVisit } from './startVisit.ts';
 import { addStatus } from './status.ts';
 import { addTrackEvent } from './trackEvent.ts';
 import { addTrackEvents } from './trackEvents.ts';
+import { addUpsertProducts } from './upsertProducts.ts';
 import { addVisitor } from './visitor.ts';
 import { addVisitors } from './visitors.ts';
 
@@ -46,6 +47,7 @@ export function buildSchema(playbook: Pick<Playbook, 'events' | 'types'>): Built
   addTrackEvents(builder);
   addProfile(builder);
   addAdvance(builder);
+  addUpsertProducts(builder);
   addRetryFailedEvents(builder);
   addRebuildShards(builder);
   addPersonalizedSlots(builder);

@@ -22,6 +22,7 @@ function changed(store: StateStore, commit: (commit: Commit) => Promise<CommitRe
     readFailedAt: (shard, position) => store.readFailedAt(shard, position),
     putBundle: (hash, text) => store.putBundle(hash, text),
     readBundle: (hash) => store.readBundle(hash),
+    products: store.products,
     close: () => store.close(),
   };
 }
