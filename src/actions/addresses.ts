@@ -36,29 +36,25 @@ for (const network of specialV4) {
   special.addSubnet(`${nat64}${address}`, 96 + Number(bits), 'ipv6');
 }
 
-/** Where a web hook may go: to public addresses, and to those that the operator lists. */
-export class AddressRules {
-  readonly #allowed: BlockList;
+/** Addresses and networks that an operator lists. */
+export class AddressList {
+  readonly #blocks: BlockList;
 
   /**
-   * @param allowPrivate addresses, or networks `10.1.0.0/16`, that may be called though they are not public
+   * @param list addresses, or networks like `10.1.0.0/16`
    * @throws Error naming the entry that is neither
    */
-  constructor(allowPrivate: readonly string[]) {
-    this.#allowed = networks(allowPrivate);
+  constructor(list: readonly string[]) {
+    this.#blocks = networks(list);
   }
 
-  /** The operator listed it. */
-  isListed(address: string): boolean {
+  has(address: string): boolean {
     const [plain, family] = plainAddress(address);
-    return family !== null && this.#allowed.check(plain, family);
-  }
-
-  mayCall(address: string): boolean {
-    return this.isListed(address) || isPublic(address);
+    return family !== null && this.#blocks.check(plain, family);
   }
 }
 
+/** Whether it is one that anyone on the internet may have. */
 export function isPublic(address: string): boolean {
   const [plain, family] = plainAddress(address);
   if (family === null) return false;

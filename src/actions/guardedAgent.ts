@@ -7,14 +7,17 @@ import type { Duplex } from 'node:stream';
 /** Names → addresses, as the operating system does it unless a test brings its own. */
 export type Resolve = (hostname: string) => Promise<readonly { readonly address: string; readonly family: number }[]>;
 
-export const systemResolve: Resolve = (hostname) => systemLookup(hostname, { all: true, verbatim: true });
+export const systemResolve: Resolve = (hostname) =>
+  // These names are this machine by definition (RFC 6761); not every system knows each of them.
+  systemLookup(/(^|\.)localhost\.?$/i.test(hostname) ? 'localhost' : hostname, { all: true, verbatim: true });
 
 /** An address that a connection may not be made to. */
 export class ForbiddenAddress extends Error {}
 
 export interface GuardOptions {
   readonly resolve: Resolve;
-  readonly mayConnect: (address: string) => boolean;
+  /** Why no connection may be made to the address; null: it may. */
+  readonly whyNot: (address: string) => string | null;
   /** Connections to one server at the same time. */
   readonly connections: number;
   /** Certificates of authorities besides the system's, PEM. */
@@ -39,14 +42,14 @@ export function guardedAgents(options: GuardOptions): { readonly http: HttpAgent
   return agents;
 }
 
-function checkedLookup({ resolve, mayConnect }: GuardOptions): LookupFunction {
+function checkedLookup({ resolve, whyNot }: GuardOptions): LookupFunction {
   return (hostname, { all }, callback) => {
     resolve(hostname).then(
       (found) => {
         // One is enough: which of them a connection ends up at is not ours to say.
-        const forbidden = found.find(({ address }) => !mayConnect(address));
+        const forbidden = found.find(({ address }) => whyNot(address) !== null);
         const [first] = found;
-        if (forbidden !== undefined) callback(forbids(forbidden.address, hostname), '', 0);
+        if (forbidden !== undefined) callback(forbids(forbidden.address, whyNot(forbidden.address)!, hostname), '', 0);
         else if (first === undefined) callback(new Error(`${hostname} has no address`), '', 0);
         else if (all === true) callback(null, [...found]);
         else callback(null, first.address, first.family);
@@ -56,21 +59,22 @@ function checkedLookup({ resolve, mayConnect }: GuardOptions): LookupFunction {
   };
 }
 
-function checkConnections(agent: HttpAgent, { mayConnect }: GuardOptions): void {
+function checkConnections(agent: HttpAgent, { whyNot }: GuardOptions): void {
   const create = agent.createConnection.bind(agent);
   agent.createConnection = (options, callback) => {
     const socket = create(options, callback) as (Duplex & { remoteAddress?: string }) | null | undefined;
+    // Before anything is written: who writes waits for the same event, and began to later.
     socket?.once('connect', () => {
       const address = socket.remoteAddress ?? 'an address that is not told';
-      if (!mayConnect(address)) socket.destroy(forbids(address, options.host ?? address));
+      const why = whyNot(address);
+      if (why !== null) socket.destroy(forbids(address, why, options.host ?? undefined));
     });
     return socket;
   };
 }
 
-export function forbids(address: string, hostname: string): ForbiddenAddress {
-  const what = address === hostname ? hostname : `${hostname} resolves to ${address}, which`;
+export function forbids(address: string, why: string, hostname = address): ForbiddenAddress {
   return new ForbiddenAddress(
-    `${what} may not be called: it is not public. If it should be, list it in the setting webhookAllowPrivate`,
+    address === hostname ? `${address} ${why}` : `${hostname} resolves to ${address}, which ${why}`,
   );
 }

@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
-import { AddressRules } from './addresses.ts';
+import { AddressList, isPublic } from './addresses.ts';
 import type { Attempt, DeliveryOutcome, Destination, OutgoingMessage } from './destination.ts';
 import { ForbiddenAddress, forbids, guardedAgents, type Resolve, systemResolve } from './guardedAgent.ts';
 import { delivered, oneLine, refused, retry, Underway } from './outcomes.ts';
@@ -44,7 +44,7 @@ class Webhook implements Destination {
   readonly repeatable = true;
   readonly #url: URL;
   readonly #keys: readonly Buffer[];
-  readonly #rules: AddressRules;
+  readonly #listed: AddressList;
   readonly #limitMs: number;
   readonly #agents;
   readonly #underway = new Underway();
@@ -53,11 +53,11 @@ class Webhook implements Destination {
     this.#url = webhookUrl(url);
     if (secrets.length === 0) throw new Error('expected a secret to sign with, came none');
     this.#keys = secrets.map(signingKey);
-    this.#rules = new AddressRules(allowPrivate);
+    this.#listed = new AddressList(allowPrivate);
     this.#limitMs = limitMs;
     this.#agents = guardedAgents({
       resolve: resolve ?? systemResolve,
-      mayConnect: (address) => this.#mayConnect(address),
+      whyNot: (address) => this.#whyNot(address),
       connections,
       ...(ca !== undefined && { ca }),
     });
@@ -73,9 +73,12 @@ class Webhook implements Destination {
     this.#agents.https.destroy();
   }
 
-  /** Unencrypted only to where the operator says so. */
-  #mayConnect(address: string): boolean {
-    return this.#url.protocol === 'http:' ? this.#rules.isListed(address) : this.#rules.mayCall(address);
+  #whyNot(address: string): string | null {
+    if (this.#listed.has(address)) return null;
+    if (!isPublic(address)) {
+      return 'may not be called: it is not public. If it should be, list it in the setting webhookAllowPrivate';
+    }
+    return this.#url.protocol === 'https:' ? null : 'is called over TLS alone: give an address that begins with https:';
   }
 
   async #deliver(message: OutgoingMessage, signal: AbortSignal): Promise<DeliveryOutcome> {
@@ -99,7 +102,8 @@ class Webhook implements Destination {
     const { hostname, protocol } = this.#url;
     const literal = hostname.replace(/^\[|\]$/g, '');
     // An address is not looked up, so it is checked here.
-    if (isIP(literal) !== 0 && !this.#mayConnect(literal)) return Promise.reject(forbids(literal, literal));
+    const why = isIP(literal) === 0 ? null : this.#whyNot(literal);
+    if (why !== null) return Promise.reject(forbids(literal, why));
     const body = JSON.stringify(message.payload);
     const [send, agent] = protocol === 'http:' ? [httpRequest, this.#agents.http] : [httpsRequest, this.#agents.https];
     return new Promise((resolve, reject) => {
