@@ -155,18 +155,24 @@ describe('what it makes of an answer', () => {
   it('reads no more than 64 kB of an answer, and takes its status', async () => {
     const to = await receiver();
     let isCut = false;
+    let bytes = 0;
     to.answer = (_request, response) => {
       response.writeHead(200);
-      const more = () => void (response.write('x'.repeat(16_384)) ? setImmediate(more) : response.once('drain', more));
       response.on('close', () => {
         isCut = true;
       });
+      const more = () => {
+        bytes += 16_384;
+        if (response.write('x'.repeat(16_384))) setImmediate(more);
+        else response.once('drain', more);
+      };
       more();
     };
-    expect(await destination({ url: `http://127.0.0.1:${to.port}/` }).deliver(message(1), attempt)).toMatchObject({
-      kind: 'delivered',
-    });
+    const hook = destination({ url: `http://127.0.0.1:${to.port}/`, limitMs: 600_000 });
+    expect(await hook.deliver(message(1), attempt)).toMatchObject({ kind: 'delivered' });
     await until('the receiver cannot go on', () => isCut);
+    // What lies in the buffers between the two was sent too.
+    expect(bytes).toBeLessThan(20_000_000);
   });
 
   it.each([
@@ -233,6 +239,7 @@ describe('what it makes of an answer', () => {
     let isAsked = false;
     const hook = destination({
       url: 'https://hook.example/',
+      limitMs: 600_000,
       resolve: () => {
         isAsked = true;
         return new Promise(() => {});

@@ -22,6 +22,8 @@ export async function openWebhook(): Promise<DestinationSubject> {
     url: `http://127.0.0.1:${receiver.port}/hook`,
     secrets: [secret],
     allowPrivate: ['127.0.0.1'],
+    // None: what ends an attempt here is the receiver, or the signal.
+    limitMs: 600_000,
   });
   return {
     destination,
