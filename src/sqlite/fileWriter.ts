@@ -1,5 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { UsherError } from '../errors.ts';
+import { ActionRows } from './actionRows.ts';
 import { type Fault, faultOf, messageOf, stateFault } from './faults.ts';
 import type {
   AppendMessage,
@@ -20,6 +21,7 @@ interface Connection {
   readonly db: DatabaseSync;
   readonly records: RecordTables;
   readonly state: StateTables;
+  readonly actions: ActionRows;
   readonly markSynced: StatementSync;
   /** Reports the WAL's frames and does nothing. */
   readonly walFrames: StatementSync;
@@ -166,7 +168,7 @@ export class FileWriter {
     return replies;
   }
 
-  #handle({ state, records }: Connection, request: RequestMessage, afterCommit: (() => void)[]): unknown {
+  #handle({ state, records, actions }: Connection, request: RequestMessage, afterCommit: (() => void)[]): unknown {
     switch (request.what) {
       case 'commit':
         return state.commit(request);
@@ -176,6 +178,10 @@ export class FileWriter {
         return state.drained(request);
       case 'clear':
         return state.clear(request);
+      case 'acceptActions':
+        return actions.accept(request);
+      case 'writeActions':
+        return actions.write(request);
       case 'putBundle':
         return state.putBundle(request);
       case 'trim': {
@@ -257,7 +263,7 @@ export class FileWriter {
   }
 
   #open(): Connection {
-    const { path, shards, failedEvents, checkedBytes } = this.#data;
+    const { path, shards, failedEvents, deadLetters, doneActions, checkedBytes } = this.#data;
     // Readers never hold a lock for long; the timeout is for other programs that look into the file.
     const db = new DatabaseSync(path, { timeout: 5_000 });
     try {
@@ -269,6 +275,7 @@ export class FileWriter {
         db,
         records: new RecordTables(db, shards),
         state: new StateTables(db, shards, failedEvents),
+        actions: new ActionRows(db, { dead: deadLetters, done: doneActions }),
         markSynced: db.prepare('update file set synced = synced + 1'),
         walFrames: db.prepare('pragma wal_checkpoint(noop)'),
         checkpoint: db.prepare('pragma wal_checkpoint(passive)'),
