@@ -44,6 +44,13 @@ export interface ShardKeys {
   readonly changed: string;
   /** String: the newest marker of the snapshot, JSON. */
   readonly marker: string;
+  /** Hash: id → state, drives, destination and StoredAction as JSON, or nothing of one that is over. */
+  readonly actions: string;
+  /** Set of ids: somebody has still to do something. */
+  readonly actionsPending: string;
+  /** Sorted sets: member id, score when it came to be dead, or done. */
+  readonly actionsDead: string;
+  readonly actionsDone: string;
   /** Channel of the shard's commits. */
   readonly changes: string;
   /** String, before the visitor's id: the profile. */
@@ -65,6 +72,10 @@ export function keysOf(namespace: string, shards: number): readonly ShardKeys[] 
       failedOrder: of('failed:order'),
       changed: of('changed'),
       marker: of('marker'),
+      actions: of('actions'),
+      actionsPending: of('actions:pending'),
+      actionsDead: of('actions:dead'),
+      actionsDone: of('actions:done'),
       changes: of('changes'),
       profiles: of('v:'),
       slots: of('s:'),

@@ -28,6 +28,8 @@ export const scripts = {
   failed: script('failed'),
   putProducts: script('putProducts'),
   publish: script('publish'),
+  actions: script('actions'),
+  deadLetters: script('deadLetters'),
 } as const;
 
 /** Runs a script by its hash; one that Redis does not know, as after its restart, was not run and is sent whole. */

@@ -1,5 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { UsherError } from '../errors.ts';
+import { ActionRows } from './actionRows.ts';
 import { type Fault, faultOf, messageOf, stateFault } from './faults.ts';
 import type {
   AppendMessage,
@@ -22,6 +23,7 @@ interface Connection {
   readonly records: RecordTables;
   readonly state: StateTables;
   readonly products: ProductTables;
+  readonly actions: ActionRows;
   readonly markSynced: StatementSync;
   /** Reports the WAL's frames and does nothing. */
   readonly walFrames: StatementSync;
@@ -168,7 +170,11 @@ export class FileWriter {
     return replies;
   }
 
-  #handle({ state, records, products }: Connection, request: RequestMessage, afterCommit: (() => void)[]): unknown {
+  #handle(
+    { state, records, products, actions }: Connection,
+    request: RequestMessage,
+    afterCommit: (() => void)[],
+  ): unknown {
     switch (request.what) {
       case 'commit':
         return state.commit(request);
@@ -178,6 +184,10 @@ export class FileWriter {
         return state.drained(request);
       case 'clear':
         return state.clear(request);
+      case 'acceptActions':
+        return actions.accept(request);
+      case 'writeActions':
+        return actions.write(request);
       case 'putBundle':
         return state.putBundle(request);
       case 'putProducts':
@@ -263,7 +273,7 @@ export class FileWriter {
   }
 
   #open(): Connection {
-    const { path, shards, failedEvents, checkedBytes } = this.#data;
+    const { path, shards, failedEvents, deadLetters, doneActions, checkedBytes } = this.#data;
     // Readers never hold a lock for long; the timeout is for other programs that look into the file.
     const db = new DatabaseSync(path, { timeout: 5_000 });
     try {
@@ -276,6 +286,7 @@ export class FileWriter {
         records: new RecordTables(db, shards),
         state: new StateTables(db, shards, failedEvents),
         products: new ProductTables(db),
+        actions: new ActionRows(db, { dead: deadLetters, done: doneActions }),
         markSynced: db.prepare('update file set synced = synced + 1'),
         walFrames: db.prepare('pragma wal_checkpoint(noop)'),
         checkpoint: db.prepare('pragma wal_checkpoint(passive)'),

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../errors.ts';
 import type { FailedEvent } from '../model/commit.ts';
+import type { StoredAction } from '../model/storedAction.ts';
 
 /**
  * What the main thread and the writer thread say to each other. Records and visitors travel as columns: cloning a few long
@@ -23,6 +24,8 @@ export type RequestMessage =
   | OwnRequest
   | DrainedRequest
   | ClearRequest
+  | AcceptActionsRequest
+  | WriteActionsRequest
   | PutBundleRequest
   | PutProductsRequest
   | PublishRequest
@@ -84,6 +87,23 @@ export interface ClearRequest {
   readonly owner: string;
   /** Rows of each table at most, so that no append waits long behind it. */
   readonly rows: number;
+}
+
+/** Answers the ids that were put; null: not the owner any more. */
+export interface AcceptActionsRequest {
+  readonly what: 'acceptActions';
+  readonly id: number;
+  readonly shard: number;
+  readonly owner: string;
+  readonly actions: readonly StoredAction[];
+}
+
+export interface WriteActionsRequest {
+  readonly what: 'writeActions';
+  readonly id: number;
+  readonly shard: number;
+  readonly owner: string;
+  readonly actions: readonly StoredAction[];
 }
 
 export interface PutBundleRequest {
@@ -174,6 +194,8 @@ export interface WriterData {
   readonly shards: number;
   readonly messagesPerTransaction: number;
   readonly failedEvents: number;
+  readonly deadLetters: number;
+  readonly doneActions: number;
   readonly idleCheckpointFrames: number;
   readonly busyCheckpointFrames: number;
   readonly checkedBytes: number;

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { UsherError } from '../errors.ts';
 import type { Commit, FailedEvent, OutboxEntry } from '../model/commit.ts';
 import { noCounts, type ShardMeta } from '../model/shardMeta.ts';
+import { RedisActions } from '../redis/actionTable.ts';
 import { commitArguments, streamId, toOutboxEntry } from '../redis/commitArguments.ts';
 import type { RedisConnection } from '../redis/connection.ts';
 import { stateFault } from '../redis/faults.ts';
@@ -42,6 +43,7 @@ export function redisStore(redis: RedisConnection, archive?: BundleArchive): Sta
 const randomId = () => randomBytes(16).toString('hex');
 
 class RedisStore implements StateStore, SnapshotState {
+  readonly actions: RedisActions;
   readonly #redis: RedisConnection;
   readonly #archive: BundleArchive | null;
   readonly #list: VisitorList;
@@ -56,6 +58,7 @@ class RedisStore implements StateStore, SnapshotState {
     this.#archive = archive;
     this.#list = new VisitorList(redis);
     this.products = new RedisProducts(redis);
+    this.actions = new RedisActions(redis);
     this.#slots = new LRUCache({ max: redis.limits.unpackedSlots });
   }
 

@@ -3,6 +3,7 @@ import { UsherError } from '../errors.ts';
 import type { Commit, FailedEvent, FailureReason, OutboxEntry } from '../model/commit.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
 import type { Broadcast } from '../push/broadcast.ts';
+import { SqliteActions } from '../sqlite/actionTable.ts';
 import type { OutboxRow } from '../sqlite/messages.ts';
 import { SqliteProducts } from '../sqlite/products.ts';
 import type { SqliteFile } from '../sqlite/sqlite.ts';
@@ -27,6 +28,7 @@ export function sqliteStore(file: SqliteFile, broadcast: Broadcast): StateStore 
 const randomId = () => randomBytes(16).toString('hex');
 
 class FileStore implements StateStore {
+  readonly actions: SqliteActions;
   readonly #file: SqliteFile;
   readonly #broadcast: Broadcast;
   readonly #sql: ReturnType<typeof prepareReads>;
@@ -42,6 +44,7 @@ class FileStore implements StateStore {
     this.#broadcast = broadcast;
     this.#sql = prepareReads(file);
     this.products = new SqliteProducts(file);
+    this.actions = new SqliteActions(file);
   }
 
   async own(shard: number, owner: string, shards: number): Promise<ShardMeta> {

@@ -1,6 +1,7 @@
 import type { Broadcast } from '../../src/push/broadcast.ts';
 import type { StateStore } from '../../src/state/stateStore.ts';
 import type { ContractCase } from './contract.ts';
+import { actionCases } from './stateStore.actions.ts';
 import { ownershipCases } from './stateStore.ownership.ts';
 import { productCases } from './stateStore.products.ts';
 import { readingCases } from './stateStore.reading.ts';
@@ -23,4 +24,5 @@ export const stateStoreCases: readonly ContractCase<StateStoreSubject>[] = [
   ...writingCases,
   ...readingCases,
   ...productCases,
+  ...actionCases,
 ];
