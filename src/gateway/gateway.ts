@@ -91,6 +91,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     metrics,
     tokens: new Tokens({ ...secrets, development, lifeMs: config.visitTokenHours * hourMs, now }),
     identityTokens: new IdentityTokens(config, now),
+    linkSecret: secrets.visitSecret,
     queue,
     intake: new Intake({
       queue,

@@ -10,6 +10,7 @@ import type { Execution } from './execution.ts';
 import { answerFast, fastRequest, sendFast } from './fastLane.ts';
 import { type PackedPage, packGraphiql } from './graphiql.ts';
 import { limits } from './limits.ts';
+import { answerUnsubscribe } from './messageLinks.ts';
 import { sendFile, sendJson, sendPacked, sendText } from './pages.ts';
 import { productsAnswer } from './products.ts';
 import type { Services } from './services.ts';
@@ -53,6 +54,8 @@ export class Routes {
   async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = pathOf(request);
     if (path === '/graphql') return this.#graphql(request, response);
+    if (path === '/unsubscribe' && (request.method === 'GET' || request.method === 'POST'))
+      return answerUnsubscribe(request, response, this.#options.services);
     if (request.method !== 'GET' && request.method !== 'HEAD') return sendText(response, 405, 'Only GET\n');
     const { services, assetsFolder, playbookFolder, ready } = this.#options;
     switch (path) {

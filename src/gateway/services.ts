@@ -31,6 +31,8 @@ export interface Services {
   readonly metrics: Metrics;
   readonly tokens: Tokens;
   readonly identityTokens: IdentityTokens;
+  /** What links of messages are signed with. */
+  readonly linkSecret: string;
   readonly queue: AppendQueue;
   readonly intake: Intake;
   readonly slots: SlotReader;

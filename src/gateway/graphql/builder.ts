@@ -3,9 +3,11 @@ import { GraphQLError, Kind, type ValueNode } from 'graphql';
 import type { Explanation, RuleExplanation } from '../../fold/explain.ts';
 import type { WhyShown } from '../../fold/why.ts';
 import type { FailedEvent } from '../../model/commit.ts';
+import type { MessageLink } from '../../model/messageLinks.ts';
 import type { RequestContext } from '../context.ts';
 import type { Identified } from '../identify.ts';
 import type { Outcome } from '../intake.ts';
+import type { OfferAnswer } from '../messageLinks.ts';
 import type { ProductOutcome } from '../productInput.ts';
 import type { SlotAnswer } from '../slotAnswers.ts';
 import type { Visit } from '../tokens.ts';
@@ -37,6 +39,8 @@ interface Types {
   Objects: {
     StartVisitPayload: Visit;
     IdentifyPayload: Identified;
+    Offer: MessageLink;
+    OfferPayload: OfferAnswer;
     TrackEventPayload: { readonly outcome: Outcome };
     UpdateProfilePayload: { readonly outcome: Outcome };
     SetConsentPayload: { readonly outcome: Outcome };

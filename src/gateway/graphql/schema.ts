@@ -11,6 +11,7 @@ import { addEventInput } from './eventInput.ts';
 import { addExplain } from './explain.ts';
 import { addFailedEvents } from './failedEvents.ts';
 import { addIdentify } from './identify.ts';
+import { addOffer } from './offer.ts';
 import { addPersonalizedSlots } from './personalizedSlots.ts';
 import { addPlaybook } from './playbook.ts';
 import { addProfile } from './profile.ts';
@@ -54,6 +55,7 @@ export function buildSchema(playbook: Pick<Playbook, 'events' | 'types'>): Built
   addVisitor(builder);
   addVisitors(builder);
   addFailedEvents(builder);
+  addOffer(builder);
   addSegments(builder);
   addExplain(builder);
   addStatus(builder);
