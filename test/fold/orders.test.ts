@@ -3,13 +3,12 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { type ActionOrder, actionsTopic } from '../../src/model/action.ts';
 import { TestBundles } from '../support/bundles.ts';
-import { type Cut, FoldShard, wholeLog } from '../support/foldShard.ts';
+import { type Cut, wholeLog } from '../support/foldShard.ts';
+import { noon, Shop } from '../support/messages.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
 const day = 24 * hour;
-/** A Wednesday, 12:00 in Berlin, where it is winter. */
-const noon = Date.UTC(2026, 10, 25, 11);
 
 const bundles = new TestBundles();
 const text = `
@@ -62,54 +61,12 @@ const catalog = bundles.addCatalog([
   { id: 'p2', price: 300, name: 'Peg' },
 ]);
 
-/** One shard whose records say what somebody does, each with a time from `noon` on. */
-class Shop {
-  readonly shard: FoldShard;
-  #n = 0;
-
-  constructor(cut: Cut = wholeLog) {
-    this.shard = new FoldShard(bundles, { cut });
-    this.activate(playbook, 0);
-  }
-
-  activate(version: string, at: number): this {
-    const record = { v: 1, kind: 'activate', id: `a${this.#n++}`, playbook: version, catalog, foldVersion: 1 };
-    this.shard.append(record, noon + at);
-    return this;
-  }
-  /** @param more members of the record; `appended`: its stamp, if that is later than the event */
-  did(type: string, properties: object, at: number, more: object = {}, appended = at): this {
-    const id = `e${this.#n++}`;
-    const record = { v: 1, kind: 'event', id, visitor: 'u:ann', type, properties, at: noon + at, ...more };
-    this.shard.append(record, noon + appended);
-    return this;
-  }
-  profile(email = 'ann@example.com', at = 0): this {
-    return this.did('profile_updated', { email, name: 'Ann' }, at);
-  }
-  consent(granted: boolean, at = 0): this {
-    return this.did('consent_changed', { purpose: 'marketing', granted }, at);
-  }
-  added(productId: string, at: number, more: object = {}): this {
-    return this.did('cart_item_added', { productId, quantity: 1 }, at, more);
-  }
-  tick(at: number): this {
-    this.shard.append({ v: 1, kind: 'tick', id: `t${this.#n++}` }, noon + at);
-    return this;
-  }
-  get orders(): readonly ActionOrder[] {
-    this.shard.fold();
-    return this.shard.outbox.flatMap(({ topic, value }) => (topic === actionsTopic ? [JSON.parse(value)] : []));
-  }
-  get counted(): { readonly ordered: number; readonly delayedOrders: number; readonly withheld: number } {
-    const { ordered, delayedOrders, withheld } = this.shard.fold().meta.counters;
-    return { ordered, delayedOrders, withheld };
-  }
-  get shown(): string | undefined {
-    return this.shard.fold().visitor('u:ann')!.slots['side']?.candidates[0]?.content;
+class OurShop extends Shop {
+  constructor(cut?: Cut) {
+    super(bundles, playbook, catalog, cut);
   }
 }
-const known = () => new Shop().profile().consent(true);
+const known = () => new OurShop().profile().consent(true);
 
 describe('a rule that sends', () => {
   it('puts an order into the outbox, with what the message needs later', () => {
@@ -188,9 +145,22 @@ describe('a rule that sends', () => {
     ]);
   });
 
+  it('gives two messages of one timer that goes on two ids', () => {
+    const pausing = bundles.addPlaybook(`
+format: 1
+destinations: { crm: { kind: topic } }
+actions: { told: { destination: crm, with: { query: text } } }
+segments: { pausing: { if: visitor.idle >= duration("10m") && visitor.idle < duration("20m") } }
+rules: { r: { when: { entered: pausing, left: pausing }, then: [{ send: { action: told, with: { query: visitor.lastSearch } } }] } }
+`);
+    const shop = new OurShop().activate(pausing, 0).did('search_performed', { query: 'a' }, 0).tick(hour);
+    expect(shop.orders.map(({ at }) => at - noon)).toEqual([10 * minute, 20 * minute]);
+    expect(new Set(shop.orders.map(({ id }) => id)).size).toBe(2);
+  });
+
   it('orders the same, under the same ids, however the log is cut', () => {
     const make = (cut: Cut) => {
-      const shop = new Shop(cut).profile().consent(true).added('p1', 0);
+      const shop = new OurShop(cut).profile().consent(true).added('p1', 0);
       shop.did('search_performed', { query: 'a' }, minute).did('product_viewed', { productId: 'p1' }, 11 * hour);
       return shop
         .tick(12 * hour)
@@ -205,9 +175,9 @@ describe('a rule that sends', () => {
 
 describe('consent and address', () => {
   it.each([
-    ['never asked', new Shop().profile()],
-    ['refused', new Shop().profile().consent(false)],
-    ['withdrawn', new Shop().profile().consent(true).consent(false, minute)],
+    ['never asked', new OurShop().profile()],
+    ['refused', new OurShop().profile().consent(false)],
+    ['withdrawn', new OurShop().profile().consent(true).consent(false, minute)],
   ])('without consent (%s) the entry does not happen, and the next one of choose is tried', (_how, shop) => {
     shop.added('p1', 2 * minute).tick(40 * minute);
     expect([shop.orders, shop.shown]).toEqual([[], 'back']);
@@ -221,7 +191,11 @@ describe('consent and address', () => {
     ['two', 'a@b.example,c@d.example'],
     ['a line of its own', 'a@b.example\nBcc: c@d.example'],
   ])('without an address (%s) neither', (_which, email) => {
-    const shop = new Shop().did('profile_updated', { email, name: 'Ann' }, 0).consent(true).added('p1', 0).tick(hour);
+    const shop = new OurShop()
+      .did('profile_updated', { email, name: 'Ann' }, 0)
+      .consent(true)
+      .added('p1', 0)
+      .tick(hour);
     expect([shop.orders, shop.shown]).toEqual([[], 'back']);
     expect(shop.shard.activity.flatMap(({ detail }) => detail ?? [])).toEqual([
       'reminder, entry 2: cart_mail has no address to go to',
@@ -235,7 +209,7 @@ describe('consent and address', () => {
         'purpose: personalization, then: [{ show: { slot: side, content: hello } }]',
       ),
     );
-    const shop = new Shop().activate(shown, 0);
+    const shop = new OurShop().activate(shown, 0);
     const personal = (granted: boolean, at: number) =>
       shop.did('consent_changed', { purpose: 'personalization', granted }, at);
     expect(shop.did('page_viewed', {}, minute).shown).toBeUndefined();
@@ -359,7 +333,7 @@ describe('imported events', () => {
   const imported = (source: string, sequence: number) => ({ imported: true, source, sequence });
 
   it('send nothing, though their rules count as run', () => {
-    const shop = new Shop().did('search_performed', { query: 'a' }, 0, imported('s', 1));
+    const shop = new OurShop().did('search_performed', { query: 'a' }, 0, imported('s', 1));
     expect(shop.orders).toEqual([]);
     expect(shop.counted).toEqual({ ordered: 0, delayedOrders: 0, withheld: 1 });
     // The same day: the group has had one of its two.
@@ -368,7 +342,7 @@ describe('imported events', () => {
   });
 
   it('leave timers that send nothing, also when the visitor is live by then', () => {
-    const shop = new Shop();
+    const shop = new OurShop();
     shop.did('profile_updated', { email: 'a@b.example' }, -2 * hour, imported('s', 1));
     shop.did('consent_changed', { purpose: 'marketing', granted: true }, -2 * hour, imported('s', 2));
     shop.did('cart_item_added', { productId: 'p1', quantity: 1 }, -20 * minute, imported('s', 3));
@@ -390,7 +364,7 @@ describe('a message that is driven again', () => {
   const redriven = (given: object) => ({ v: 1, kind: 'redriven', id: 'r1', visitor: 'u:ann', order: given });
 
   it('leaves the outbox anew, under the same id, and says how often it was', () => {
-    const shop = new Shop();
+    const shop = new OurShop();
     shop.shard.append(redriven(order), noon);
     shop.shard.append(redriven({ ...order, redriven: 4 }), noon);
     expect(shop.orders).toEqual([
@@ -402,7 +376,7 @@ describe('a message that is driven again', () => {
   });
 
   it('is a failed event when its order cannot be one', () => {
-    const shop = new Shop();
+    const shop = new OurShop();
     shop.shard.append(redriven({ ...order, id: 7 }), noon);
     expect(shop.orders).toEqual([]);
     expect(shop.shard.failed.map(({ reason, detail }) => [reason, detail])).toEqual([
