@@ -63,6 +63,10 @@ export const errorCatalogue = {
     retryable: false,
     help: 'This failed event cannot be retried, or not so; the message says why.',
   },
+  DEAD_LETTER_UNKNOWN: {
+    retryable: false,
+    help: 'There is no dead letter of this id: it was driven again, or others have taken its place. `usher actions list` lists those there are.',
+  },
   // the engines
   LOG_UNAVAILABLE: { retryable: true, help: 'The event was not recorded. Send it again with the same id or number.' },
   LOG_FULL: {

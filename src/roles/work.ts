@@ -1,3 +1,4 @@
+import { ActionRunner, actionLimits } from '../actions/runner.ts';
 import type { Config } from '../config.ts';
 import { UsherError } from '../errors.ts';
 import { defaultFoldSettings } from '../fold/work.ts';
@@ -11,7 +12,7 @@ import { type PublishEvent, Publisher } from '../worker/publisher.ts';
 import { workerLimits } from '../worker/shard.ts';
 import { Worker } from '../worker/worker.ts';
 import type { Parts } from './parts.ts';
-import { reportInput, reportPublishing, reportShard } from './reports.ts';
+import { reportAction, reportInput, reportPublishing, reportShard } from './reports.ts';
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -29,10 +30,12 @@ export interface Work {
 export async function startWork(parts: Parts, own: RightPlaybook): Promise<Work> {
   const { config, logger, metrics, engines, bundles, closers, stopping } = parts;
   const { log, store, outputs } = engines;
+  const actions = startActions(parts);
   const worker = new Worker({
     log,
     store,
     ...(outputs === undefined ? {} : { outputs }),
+    ...(actions === null ? {} : { actions }),
     bundles,
     fold: {
       ...defaultFoldSettings,
@@ -77,6 +80,25 @@ export async function startWork(parts: Parts, own: RightPlaybook): Promise<Work>
       closers.push(async () => watcher.close());
     },
   };
+}
+
+/** What delivers the messages of this process's shards; ended after the worker, whose shards give theirs back. */
+function startActions({ messages, engines, bundles, logger, metrics, closers }: Parts): ActionRunner | null {
+  if (messages === undefined) return null;
+  const { destination, ...parts } = messages;
+  const runner = new ActionRunner({
+    store: engines.store,
+    log: engines.log,
+    bundles,
+    parts,
+    destination,
+    limits: actionLimits,
+    machine: thisMachine,
+    report: (event) => reportAction(logger, metrics, event),
+  });
+  closers.push(() => runner.stop());
+  metrics.actions.readLanes(() => runner.lanes());
+  return runner;
 }
 
 /** Takes other programs' topics in. Only when the shards run a playbook: what came before would decide nothing. */

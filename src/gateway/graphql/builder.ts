@@ -4,6 +4,7 @@ import type { Explanation, RuleExplanation } from '../../fold/explain.ts';
 import type { WhyShown } from '../../fold/why.ts';
 import type { FailedEvent } from '../../model/commit.ts';
 import type { RequestContext } from '../context.ts';
+import type { DeadLetter, DeadLetterPage } from '../deadLetters.ts';
 import type { Outcome } from '../intake.ts';
 import type { SlotAnswer } from '../slotAnswers.ts';
 import type { Visit } from '../tokens.ts';
@@ -39,6 +40,9 @@ interface Types {
     TrackOutcome: Outcome;
     RebuildShardsPayload: { readonly shards: readonly number[] };
     RetryFailedEventsPayload: { readonly outcomes: readonly Outcome[] };
+    DeadLetter: DeadLetter;
+    DeadLetterPage: DeadLetterPage;
+    RedriveDeadLettersPayload: { readonly outcomes: readonly Outcome[]; readonly end: string | null };
     UserError: UserError;
     AdvancePayload: { readonly cursors: readonly string[] };
     PersonalizedSlot: SlotAnswer;
