@@ -111,6 +111,10 @@ export const errorCatalogue = {
     retryable: false,
     help: 'Import fewer products: those that visitors can see. The limit is in the message.',
   },
+  DEAD_LETTER_UNKNOWN: {
+    retryable: false,
+    help: 'There is no dead letter of this id: it was driven again, or others have taken its place. `usher actions list` lists those there are.',
+  },
   // the engines
   LOG_UNAVAILABLE: { retryable: true, help: 'The event was not recorded. Send it again with the same id or number.' },
   LOG_FULL: {

@@ -37,7 +37,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   state: ['model', 'errors.ts', 'sqlite', 'redis', 'state/stateStore.ts', 'push/broadcast.ts'],
   push: ['model', 'errors.ts', 'redis', 'state/stateStore.ts', 'push/broadcast.ts'],
   observe: ['model', 'errors.ts', 'config.ts'],
-  worker: ['model', 'errors.ts', 'playbook', 'decide', 'fold', ...ports],
+  actions: ['model', 'errors.ts', 'playbook', ...ports],
+  worker: ['model', 'errors.ts', 'playbook', 'decide', 'fold', 'actions', ...ports],
   gateway: ['model', 'errors.ts', 'config.ts', 'playbook', 'decide', 'fold', 'observe', 'push/hub.ts', ...ports],
   roles: [
     'model',
@@ -46,6 +47,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'playbook',
     'fold',
     'observe',
+    'actions',
     'worker',
     'gateway',
     'push/hub.ts',

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { isUsherError, UsherError } from '../errors.ts';
 import { nearest } from '../model/nearest.ts';
+import { actions } from './actions.ts';
 import { check } from './check.ts';
 import type { CliIo, Command, CommandArgs, OptionDescription } from './command.ts';
 import { config } from './config.ts';
@@ -22,6 +23,7 @@ const commands: readonly Command[] = [
   explain,
   replay,
   failed,
+  actions,
   topology,
   rebuild,
   check,

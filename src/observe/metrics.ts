@@ -29,6 +29,8 @@ export interface Metrics {
   snapshotMissing(shard: number, records: number): void;
   /** Entries of a shard that wait for their topics. */
   outputsWaiting(shard: number, queue: string, entries: number): void;
+  /** What became of messages, by the playbook's name for their destination. */
+  readonly actions: ActionMetrics;
   /** Asked for when the metrics are read: records of each shard that wait to be folded. */
   readLag(read: () => ReadonlyMap<number, number>): void;
   /** Asked for when the metrics are read: records that wait for the log. */
@@ -42,6 +44,15 @@ export interface Metrics {
   readonly contentType: string;
 }
 export type Transport = 'ws' | 'sse';
+
+export interface ActionMetrics {
+  accepted(destination: string, messages: number): void;
+  attempted(destination: string, outcome: string, seconds: number): void;
+  unwanted(destination: string): void;
+  dead(destination: string, reason: string): void;
+  /** Asked for when the metrics are read. */
+  readLanes(read: () => ReadonlyMap<string, { readonly waiting: number; readonly isOpen: boolean }>): void;
+}
 
 /** Seconds; from half a millisecond, because that is where an embedded Usher is, to ten seconds. */
 const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -250,6 +261,7 @@ export function createMetrics(): Metrics {
     shardHeld: countBy(held, 'what'),
     outputsWritten: (topic, entries) => outputs.inc({ topic }, entries),
     snapshotMissing: (shard, records) => missing.set({ shard }, records),
+    actions: actionMetrics(registers),
     outputsWaiting: (shard, queue, entries) => waiting.set({ shard, queue }, entries),
     readLag(read) {
       lag = read;
@@ -268,6 +280,59 @@ export function createMetrics(): Metrics {
       return `${await registry.metrics()}\n${await processRegistry.metrics()}`;
     },
     contentType: registry.contentType,
+  };
+}
+
+function actionMetrics(registers: Registry[]): ActionMetrics {
+  const messages = new Counter({
+    name: 'usher_messages_total',
+    help: 'Messages taken (accepted), looked at again and not sent (unwanted), or given up (dead).',
+    labelNames: ['destination', 'what'],
+    registers,
+  });
+  const letters = new Counter({
+    name: 'usher_dead_letters_total',
+    help: 'Messages given up, by reason; they can be driven again.',
+    labelNames: ['destination', 'reason'],
+    registers,
+  });
+  const attempts = new Histogram({
+    name: 'usher_delivery_seconds',
+    help: 'Attempts to deliver a message, by outcome.',
+    labelNames: ['destination', 'outcome'],
+    buckets: latencyBuckets,
+    registers,
+  });
+  let lanes = (): ReadonlyMap<string, { readonly waiting: number; readonly isOpen: boolean }> => new Map();
+  new Gauge({
+    name: 'usher_messages_waiting',
+    help: 'Messages of the shards served here that wait for their destination or are under way.',
+    labelNames: ['destination'],
+    registers,
+    collect() {
+      for (const [destination, { waiting }] of lanes()) this.set({ destination }, waiting);
+    },
+  });
+  new Gauge({
+    name: 'usher_destination_down',
+    help: '1 while a destination fails and only one message now and then is tried.',
+    labelNames: ['destination'],
+    registers,
+    collect() {
+      for (const [destination, { isOpen }] of lanes()) this.set({ destination }, isOpen ? 1 : 0);
+    },
+  });
+  return {
+    accepted: (destination, count) => messages.inc({ destination, what: 'accepted' }, count),
+    attempted: (destination, outcome, seconds) => attempts.observe({ destination, outcome }, seconds),
+    unwanted: (destination) => messages.inc({ destination, what: 'unwanted' }),
+    dead(destination, reason) {
+      messages.inc({ destination, what: 'dead' });
+      letters.inc({ destination, reason });
+    },
+    readLanes(read) {
+      lanes = read;
+    },
   };
 }
 

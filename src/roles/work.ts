@@ -1,3 +1,4 @@
+import { ActionRunner, actionLimits } from '../actions/runner.ts';
 import type { Config } from '../config.ts';
 import { UsherError } from '../errors.ts';
 import { defaultFoldSettings } from '../fold/work.ts';
@@ -12,7 +13,7 @@ import { type PublishEvent, Publisher } from '../worker/publisher.ts';
 import { workerLimits } from '../worker/shard.ts';
 import { Worker } from '../worker/worker.ts';
 import type { Parts } from './parts.ts';
-import { reportCatalog, reportInput, reportPublishing, reportShard } from './reports.ts';
+import { reportAction, reportCatalog, reportInput, reportPublishing, reportShard } from './reports.ts';
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -32,10 +33,12 @@ export async function startWork(parts: Parts, own: RightPlaybook): Promise<Work>
   const { log, store, outputs } = engines;
   // Several workers of one machine differ by their ports.
   const name = `${thisMachine.name}:${config.port}`;
+  const actions = startActions(parts);
   const worker = new Worker({
     log,
     store,
     ...(outputs === undefined ? {} : { outputs }),
+    ...(actions === null ? {} : { actions }),
     bundles,
     fold: {
       ...defaultFoldSettings,
@@ -101,6 +104,25 @@ function keepCatalog(
   metrics.readCatalog(() => keeper.figures);
   const done = keeper.run();
   closers.push(() => done);
+}
+
+/** What delivers the messages of this process's shards; ended after the worker, whose shards give theirs back. */
+function startActions({ messages, engines, bundles, logger, metrics, closers }: Parts): ActionRunner | null {
+  if (messages === undefined) return null;
+  const { destination, ...parts } = messages;
+  const runner = new ActionRunner({
+    store: engines.store,
+    log: engines.log,
+    bundles,
+    parts,
+    destination,
+    limits: actionLimits,
+    machine: thisMachine,
+    report: (event) => reportAction(logger, metrics, event),
+  });
+  closers.push(() => runner.stop());
+  metrics.actions.readLanes(() => runner.lanes());
+  return runner;
 }
 
 /** Takes other programs' topics in. Only when the shards run a playbook: what came before would decide nothing. */

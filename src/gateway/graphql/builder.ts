@@ -5,6 +5,7 @@ import type { WhyShown } from '../../fold/why.ts';
 import type { FailedEvent } from '../../model/commit.ts';
 import type { MessageLink } from '../../model/messageLinks.ts';
 import type { RequestContext } from '../context.ts';
+import type { DeadLetter, DeadLetterPage } from '../deadLetters.ts';
 import type { Identified } from '../identify.ts';
 import type { Outcome } from '../intake.ts';
 import type { OfferAnswer } from '../messageLinks.ts';
@@ -48,6 +49,9 @@ interface Types {
     TrackOutcome: Outcome;
     RebuildShardsPayload: { readonly shards: readonly number[] };
     RetryFailedEventsPayload: { readonly outcomes: readonly Outcome[] };
+    DeadLetter: DeadLetter;
+    DeadLetterPage: DeadLetterPage;
+    RedriveDeadLettersPayload: { readonly outcomes: readonly Outcome[]; readonly end: string | null };
     UserError: UserError;
     ProductOutcome: ProductOutcome;
     UpsertProductsPayload: { readonly outcomes: readonly ProductOutcome[] };
