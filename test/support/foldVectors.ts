@@ -127,6 +127,7 @@ function visitorSeen(shard: FoldShard, id: string): object | null {
     visitor: jsonOf(scope.visitor),
     session: jsonOf(scope.session),
     traits: scope.traits,
+    consent: jsonOf(scope.consent),
     cart: scope.cart ?? cartView([1, [], null] as CartState, active.playbook.minorDigits),
   };
   return { ...state, facts };
