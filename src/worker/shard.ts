@@ -485,7 +485,7 @@ function openWriters(
   const { outputs, log, store, limits, machine, report } = services;
   return OutputWriters.open({
     meta,
-    services: { copiedTypes: [], ...outputs, outputs: withLog(feed.shard, log, outputs?.outputs, actions) },
+    services: { copiedTypes: [], ...outputs, outputs: withLog(log, outputs?.outputs, actions) },
     log,
     store,
     limits,

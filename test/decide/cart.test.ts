@@ -58,7 +58,7 @@ describe('a cart', () => {
             lines.set(add, { quantity: (lines.get(add)?.quantity ?? 0) + quantity, price });
           } else if ('remove' in act) {
             const { remove, quantity } = act;
-            cart = removeFromCart(cart, { productId: remove, ...(quantity === null ? {} : { quantity }) });
+            cart = removeFromCart(cart, { productId: remove, ...(quantity === null ? {} : { quantity }) }, at);
             const line = lines.get(remove);
             if (line === undefined) return;
             line.quantity -= quantity ?? line.quantity;
