@@ -33,23 +33,6 @@ const address = z
   .regex(/^https?:\/\/[^/?#]+\/?$/, 'expected https://host, without a path')
   .transform((text) => text.replace(/\/$/, ''));
 
-/** A secret by the name that a playbook has for it. */
-export interface NamedSecret {
-  readonly name: string;
-  readonly secret: string;
-}
-const namedSecrets = list.transform((entries, context): readonly NamedSecret[] =>
-  entries.flatMap((entry, i) => {
-    const [, name, secret] = /^([A-Z][A-Z0-9_]{0,63})=(.+)$/.exec(entry) ?? [];
-    if (name !== undefined && secret !== undefined) return { name, secret };
-    context.addIssue({
-      code: 'custom',
-      message: `entry ${i + 1}: expected NAME=secret with a NAME such as CRM_SECRET`,
-    });
-    return [];
-  }),
-);
-
 /** A list that may be empty, which an environment variable cannot say otherwise: `none`. */
 const listOrNone = list.transform((items) => items.filter((item) => item !== 'none'));
 const word = z.string().min(1);
@@ -294,29 +277,6 @@ export const settings = {
     default: 7,
     unit: 'd',
     help: 'What the signed link of a message promises holds for so long.',
-  }),
-  smtpUrl: setting<string | undefined>({
-    env: 'USHER_SMTP_URL',
-    schema: z
-      .string()
-      .regex(/^smtps?:\/\//, 'expected smtp://… or smtps://…')
-      .optional(),
-    default: undefined,
-    secret: true,
-    help: 'Server that takes the mails of destinations of kind smtp: smtp://user:password@host:587, or smtps:// for TLS from the first byte. Development: a mail server inside, whose mails /inbox shows.',
-  }),
-  destinationSecrets: setting({
-    env: 'USHER_DESTINATION_SECRETS',
-    schema: namedSecrets,
-    default: [] as readonly NamedSecret[],
-    secret: true,
-    help: 'What web hooks are signed with, by the names that the playbook gives: NAME=whsec_…,NAME=whsec_…; of a name that stands twice both sign, while a receiver changes its secret.',
-  }),
-  privateWebhooks: setting({
-    env: 'USHER_PRIVATE_WEBHOOKS',
-    schema: list,
-    default: [] as string[],
-    help: 'Addresses and networks inside your own that web hooks may go to, 10.0.5.0/24; all others that are not public are refused.',
   }),
   corsOrigins: setting({
     env: 'USHER_CORS_ORIGINS',
