@@ -51,9 +51,9 @@ export class SmtpSession {
       port: server.port,
       secure: server.tls === 'always',
       requireTLS: server.tls === 'required',
-      connectionTimeout: limits.connectMs,
-      greetingTimeout: limits.connectMs,
       // Longer than any wait of ours: those are told by what they wait for.
+      connectionTimeout: 2 * limits.connectMs,
+      greetingTimeout: 2 * limits.connectMs,
       socketTimeout: limits.handOverMs + limits.finalReplyMs + limits.idleMs,
       socketCloseTimeout: farewellMs,
       tls: { minVersion: 'TLSv1.2', ...(ca !== null && { ca }) },
