@@ -12,6 +12,7 @@ const ports = [
   'log/snapshots.ts',
   'state/stateStore.ts',
   'push/broadcast.ts',
+  'actions/destination.ts',
 ];
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
@@ -37,6 +38,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   state: ['model', 'errors.ts', 'sqlite', 'redis', 'state/stateStore.ts', 'push/broadcast.ts'],
   push: ['model', 'errors.ts', 'redis', 'state/stateStore.ts', 'push/broadcast.ts'],
   observe: ['model', 'errors.ts', 'config.ts'],
+  actions: ['model', 'errors.ts', 'playbook', ...ports],
   worker: ['model', 'errors.ts', 'playbook', 'decide', 'fold', ...ports],
   gateway: ['model', 'errors.ts', 'config.ts', 'playbook', 'decide', 'fold', 'observe', 'push/hub.ts', ...ports],
   roles: [
