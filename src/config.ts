@@ -190,6 +190,30 @@ export const settings = {
     default: 12,
     help: 'Partitions that topics for other systems are made with; the key is the visitor.',
   }),
+  smtpUrl: setting({
+    env: 'USHER_SMTP_URL',
+    schema: list.pipe(
+      z.array(
+        z.string().regex(/^([A-Za-z0-9_-]+=)?smtps?:\/\//, 'expected smtp://… or smtps://…, or destination=smtp://…'),
+      ),
+    ),
+    default: [] as string[],
+    secret: true,
+    help: 'Mail server of the destinations of kind smtp: smtp://user:password@host:587 (with ?tls=offered mail may go unencrypted) or smtps://…; destination=smtp://… for one of them alone. Development without it keeps mail for the page /inbox.',
+  }),
+  webhookSecrets: setting({
+    env: 'USHER_WEBHOOK_SECRETS',
+    schema: list.pipe(z.array(z.string().regex(/^[A-Z][A-Z0-9_]*=./, 'expected NAME=secret'))),
+    default: [] as string[],
+    secret: true,
+    help: 'Secrets that sign web hooks, comma-separated, each `NAME=whsec_…` with the name that the playbook gives. Two of one name sign both: so a secret is changed.',
+  }),
+  webhookAllowPrivate: setting({
+    env: 'USHER_WEBHOOK_ALLOW_PRIVATE',
+    schema: list,
+    default: [] as string[],
+    help: 'Addresses and networks (10.1.0.0/16) that web hooks may call though they are not public, also by http. All others that are not public are refused.',
+  }),
   sessionTimeoutMs: setting({
     env: 'USHER_SESSION_TIMEOUT_MS',
     schema: whole(1_000, 1_800_000),
