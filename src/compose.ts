@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
+import { Destinations } from './actions/destinations.ts';
 import { type Config, isClustered } from './config.ts';
 import { UsherError } from './errors.ts';
 import { BundleTopic } from './kafka/bundleTopic.ts';
@@ -19,6 +20,7 @@ import { localBroadcast } from './push/localBroadcast.ts';
 import { redisBroadcast } from './push/redisBroadcast.ts';
 import { openRedis } from './redis/connection.ts';
 import { startFront, startOperator } from './roles/front.ts';
+import { followDestinations, messagesOf } from './roles/messages.ts';
 import type { Engines, Parts } from './roles/parts.ts';
 import { checkInputs, startInputs, startWork } from './roles/work.ts';
 import { openSqlite } from './sqlite/sqlite.ts';
@@ -87,16 +89,24 @@ async function compose(
     ? await openCluster(config, options, shared)
     : await openEmbedded(config, options, shared.closers);
   const { log, store } = engines;
+  let listensAt: string | null = null;
+  const destinations = own === null ? null : openDestinations(config, engines, shared.closers);
+  const messages = destinations === null ? null : messagesOf(config, own!.playbook, destinations, () => listensAt);
   const parts: Parts = {
     ...shared,
     config,
     engines,
+    ...(messages && { messages }),
     metrics: createMetrics(),
     bundles: new Bundles((hash) => store.readBundle(hash)),
     engineFaults: engineProbe({ 'the log': () => log.bounds(0), 'the state': () => store.readMeta(0) }),
   };
   const work = own === null ? null : await startWork(parts, own);
   const front = config.role === 'worker' ? await startOperator(parts, work!) : await startFront(parts, work);
+  listensAt = front.url;
+  work?.listeners.add((event) => {
+    if (event.what === 'changed') followDestinations(destinations!, event.playbook, shared.logger);
+  });
   if (config.watch) work?.watch();
   await work?.published;
   if (work !== null) startInputs(parts, work);
@@ -118,6 +128,13 @@ async function compose(
     reload: async () => (await work?.publisher.reload()) ?? [],
     stop: () => (stopped ??= stop()),
   };
+}
+
+/** Where messages go. Closed after the worker, which ends its attempts first. */
+function openDestinations(config: Config, { outputs }: Engines, closers: Parts['closers']): Destinations {
+  const destinations = new Destinations({ ...config, outputs: outputs?.outputs ?? null });
+  closers.push(() => destinations.close());
+  return destinations;
 }
 
 async function openEmbedded(config: Config, options: ComposeOptions, closers: Parts['closers']): Promise<Engines> {

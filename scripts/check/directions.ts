@@ -46,6 +46,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'errors.ts',
     'config.ts',
     'playbook',
+    'decide',
     'fold',
     'observe',
     'actions',

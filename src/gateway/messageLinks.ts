@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { UsherError } from '../errors.ts';
-import { type MessageLink, readLink } from '../model/messageLinks.ts';
 import type { EventRecord } from '../model/record.ts';
 import { shardOf } from '../model/shard.ts';
 import { namedEventId } from '../playbook/eventIds.ts';
+import { type MessageLink, readLink } from './linkTokens.ts';
 import { sendHtml, sendText } from './pages.ts';
 import type { Services } from './services.ts';
 import { type UserError, userError } from './userError.ts';

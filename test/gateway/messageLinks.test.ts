@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type MessageLink, readLink, signLink } from '../../src/model/messageLinks.ts';
+import { type MessageLink, readLink, signLink } from '../../src/gateway/linkTokens.ts';
 import { startTestUsher, type TestUsher } from '../support/startUsher.ts';
 
 const secret = 'a secret of at least thirty-two characters';

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { JsonObject } from './json.ts';
+import type { JsonObject } from '../model/json.ts';
 
 /** What a link of a message says, signed, so that whoever follows it cannot change it. */
 export interface MessageLink {
