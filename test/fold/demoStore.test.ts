@@ -79,7 +79,7 @@ describe('the demo store', () => {
     add('p_025').passes(30 * minute - 1);
     expect(story.rulesOf('notice')).toEqual([]);
     story.passes(1);
-    expect(story.rulesOf('notice')).toEqual(['cart_reminder']);
+    expect(story.rulesOf('notice')).toEqual(['cart_waits']);
     expect(story.rulesOf('cart_banner')).toEqual(['cart_reminder', 'free_shipping']);
     expect(story.trait('reminded_at')).toBe(story.now);
   });
@@ -90,7 +90,7 @@ describe('the demo store', () => {
     expect(story.rulesOf('notice')).toEqual([]);
     story.ordered('o1', 'p_003');
     add('p_001').passes(30 * minute);
-    expect(story.rulesOf('notice')).toContain('cart_reminder');
+    expect(story.rulesOf('notice')).toContain('cart_waits');
   });
 
   it('does not remind of what was ordered, or emptied; and counts the order that a reminder brought', () => {
@@ -237,7 +237,7 @@ describe('the demo store', () => {
   it('keeps the checkout calm, whatever else there is to say', () => {
     add('p_003').passes(31 * minute);
     story.did('checkout_started');
-    expect(story.rulesOf('notice')).toEqual(['calm_at_the_checkout', 'cart_reminder']);
+    expect(story.rulesOf('notice')).toEqual(['calm_at_the_checkout', 'cart_waits']);
   });
 
   it('shows again what was looked at twice, unless it was taken out of the cart or bought', () => {
