@@ -13,7 +13,7 @@ export function sendOf(rule: Rule | undefined, entry: number, action: string): S
 }
 
 /**
- * Whether a message is still to be sent, asked with the visitor as it is just before it leaves (semantics 9.5). Pure.
+ * Whether a message is still to be sent, asked with the visitor as it is just before it leaves (semantics 9.7). Pure.
  * @param now wall clock, ms
  */
 export function stillWanted(visitor: Visitor, order: ActionOrder, bundles: ActiveBundles, now: number): Wanted {

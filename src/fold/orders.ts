@@ -28,7 +28,7 @@ export interface SendCause {
   readonly imported: boolean;
 }
 
-/** Orders the messages that rules ask for, or lets them wait for the end of quiet hours (semantics 9.1, 9.5). */
+/** Orders the messages that rules ask for, or lets them wait for the end of quiet hours (semantics 9.1, 9.6). */
 export function orderSent(
   context: FoldContext,
   before: Visitor,

@@ -151,7 +151,7 @@ export interface TouchedRecord extends RecordBase {
   readonly visitor: string;
 }
 
-/** A message that was given up is driven again: its order leaves the outbox anew, under the same id (semantics 9.6). */
+/** A message that was given up is driven again: its order leaves the outbox anew, under the same id (semantics 9.8). */
 export interface RedrivenRecord extends RecordBase {
   readonly kind: 'redriven';
   readonly visitor: string;

@@ -103,12 +103,17 @@ export const destinationShape: Shape<RawDestination> = {
   },
 };
 
+/** What a rule gives a message is named as properties of events are. */
+export function givenValues<T>(shape: Shape<T>) {
+  const name = 'a name of letters, digits and _, beginning with a small letter, at most 64 long';
+  return mapOf('values', shape, playbookLimits.with, /^[a-z][A-Za-z0-9_]{0,63}$/, name);
+}
 const withTypes = oneOf('text', 'number', 'money', 'bool', 'time');
 export const actionShape = object('an action, such as { destination: shop_mail, subject: …, text: … }', {
   name,
   destination: required(id('the id of a destination'), 'Where it goes.'),
   with: optional(
-    mapOf('values', withTypes, playbookLimits.with),
+    givenValues(withTypes),
     'What a rule that sends it must give, and its type; texts read it as with.NAME.',
   ),
   to: optional(cel('a text in CEL, such as visitor.email'), 'The address of a mail, in CEL [visitor.email].'),

@@ -1,4 +1,4 @@
-import { purpose } from './formatActions.ts';
+import { givenValues, purpose } from './formatActions.ts';
 import { eventType } from './formatTraits.ts';
 import { playbookLimits } from './limits.ts';
 import {
@@ -163,10 +163,7 @@ const emitShape = object('an event to append', {
 });
 const sendShape = object('a message to send', {
   action: required(id('the id of an action'), 'Which.'),
-  with: optional(
-    mapOf('values', celValue('product.name'), playbookLimits.with),
-    'What the action asks for, in CEL: 10, or product.name.',
-  ),
+  with: optional(givenValues(celValue('product.name')), 'What the action asks for, in CEL: 10, or product.name.'),
 });
 const actions = ['show', 'set', 'emit', 'send'] as const;
 const laterActions = ['tag', 'experiment', 'model'];
