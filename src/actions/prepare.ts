@@ -15,12 +15,12 @@ export interface MessageParts {
     bundles: ActiveBundles,
     now: number,
   ) => { readonly wanted: true } | { readonly wanted: false; readonly reason: string };
-  /** @throws when the playbook has no such action, or its text cannot be made */
+  /** null: the playbook has no such action. */
   readonly renderMessage: (
     order: ActionOrder,
     playbook: Playbook,
     catalog: Catalog,
-  ) => Pick<OutgoingMessage, 'payload' | 'mail'>;
+  ) => Pick<OutgoingMessage, 'payload' | 'mail'> | null;
 }
 
 export type Prepared =
@@ -53,8 +53,10 @@ export async function prepare(
   if (!answer.wanted) return { what: 'unwanted', reason: answer.reason };
   const asked = await bundles.loadPlaybook(order.playbook);
   try {
-    const { payload, mail } = parts.renderMessage(order, asked, active.catalog);
+    const rendered = parts.renderMessage(order, asked, active.catalog);
     const { id, action, to } = order;
+    if (rendered === null) return { what: 'invalid', detail: `the playbook that asked for it has no action ${action}` };
+    const { payload, mail } = rendered;
     return {
       what: 'ready',
       message: { id, visitor: order.visitor, action, to, payload, mail, attemptAt: Math.floor(now) },

@@ -79,7 +79,8 @@ export class Teller {
 export function deliveryEvent({ order, state, reason, detail }: StoredAction): EventRecord {
   const type = state === 'done' ? 'message_sent' : 'message_failed';
   const { id, visitor, action, destination, redriven } = order;
-  const said = reason === null ? detail : `${reason}: ${detail}`;
+  // As long as the tracking plan takes.
+  const said = (reason === null ? detail : `${reason}: ${detail}`).slice(0, 500);
   return {
     v: 1,
     kind: 'event',

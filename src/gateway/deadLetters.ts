@@ -85,9 +85,10 @@ export async function redriveDeadLetters(services: Services, ids: readonly strin
 }
 
 function redriven({ shard, action }: DeadLetter): Prepared {
-  const order = { ...action.order, redriven: action.order.redriven + 1 };
+  const { order } = action;
   const { visitor } = order;
-  const id = namedEventId(`usher redrive of ${order.id} ${order.redriven}`);
+  // The fold raises `redriven` by one: the order that comes back is later than this one, and the same however often it is asked for.
+  const id = namedEventId(`usher redrive of ${order.id} after ${order.redriven}`);
   const value = JSON.stringify({ v: 1, kind: 'redriven', id, visitor, order });
   return { id, type: 'redriven', visitor, shard, value };
 }

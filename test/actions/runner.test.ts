@@ -137,17 +137,22 @@ describe('messages', () => {
     await using world = await openRunners();
     world.setParts({
       renderMessage: (order) => {
-        if (order.action === 'broken') throw new Error('the playbook has no action broken');
-        return { payload: {}, mail: null };
+        if (order.action === 'broken') throw new Error('cart.value is no number');
+        return order.action === 'gone' ? null : { payload: {}, mail: null };
       },
     });
     const { actions } = await world.takeOver();
-    await actions.accept([world.order(1, { destination: 'nowhere' }), world.order(2, { action: 'broken' })], false);
-    await world.untilSo('both are dead', world.isQuiet);
+    const orders = [{ destination: 'nowhere' }, { action: 'broken' }, { action: 'gone' }];
+    await actions.accept(
+      orders.map((changes, i) => world.order(i + 1, changes)),
+      false,
+    );
+    await world.untilSo('all are dead', world.isQuiet);
     const dead = (await world.dead()).toSorted((a, b) => (a.order.id < b.order.id ? -1 : 1));
     expect(dead).toMatchObject([
       { reason: 'DESTINATION_UNKNOWN', detail: 'this process has no destination nowhere' },
-      { reason: 'MESSAGE_INVALID', detail: 'the playbook has no action broken' },
+      { reason: 'MESSAGE_INVALID', detail: 'cart.value is no number' },
+      { reason: 'MESSAGE_INVALID', detail: 'the playbook that asked for it has no action gone' },
     ]);
   });
 
