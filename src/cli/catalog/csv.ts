@@ -3,38 +3,37 @@ import { parse } from 'csv-parse';
 import { UsherError } from '../../errors.ts';
 import { type FeedRow, fieldName, type ReadFeed, rowChars } from './row.ts';
 
-interface Info {
-  readonly lines: number;
-}
-interface Read {
-  readonly record: { readonly [name: string]: string };
-  readonly info: Info;
-}
-
 /** CSV (RFC 4180) with a line of names first; comma, semicolon or tab between, whichever that line has most of. */
 export const readCsv: ReadFeed = async function* (chunks) {
   const iterator = chunks[Symbol.asyncIterator]();
   const first = await iterator.next();
   if (first.done === true) throw new UsherError('COMMAND_FAILED', 'the feed is empty');
   const skipped: FeedRow[] = [];
-  let before = 1;
+  // The parser counts a line break of two characters twice where it stands in quotes.
+  let twice = 0;
   const parser = parse({
     bom: true,
     columns: (header: readonly string[]) => header.map(fieldName),
     delimiter: delimiterOf(new TextDecoder().decode(first.value)),
-    info: true,
     max_record_size: rowChars,
     skip_empty_lines: true,
     skip_records_with_error: true,
+    on_record: (record: { readonly [name: string]: string }, { lines }): FeedRow => {
+      const text = Object.values(record).join(' ');
+      twice += text.split('\r\n').length - 1;
+      const inside = text.split('\n').length - 1;
+      return { line: lines - twice - inside, fields: new Map(Object.entries(record)) };
+    },
     on_skip: (error) => {
-      skipped.push({ line: before + 1, message: error?.message ?? 'not CSV' });
+      const line = Number((error as { lines?: number } | undefined)?.lines ?? 0) - twice;
+      skipped.push({ line, message: (error?.message ?? 'not CSV').replace(/ (?:on|at) line \d+/, '') });
     },
   });
   Readable.from(rest(first.value, iterator), { objectMode: false }).pipe(parser);
-  for await (const { record, info } of parser as AsyncIterable<Read>) {
-    yield* skipped.splice(0);
-    yield { line: before + 1, fields: new Map(Object.entries(record)) };
-    before = info.lines;
+  for await (const row of parser as AsyncIterable<FeedRow>) {
+    // The parser is ahead of us.
+    while (skipped[0] !== undefined && skipped[0].line < row.line) yield skipped.shift()!;
+    yield row;
   }
   yield* skipped;
 };
