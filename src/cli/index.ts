@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { isUsherError, UsherError } from '../errors.ts';
 import { nearest } from '../model/nearest.ts';
 import { actions } from './actions.ts';
+import { catalog } from './catalog.ts';
 import { check } from './check.ts';
 import type { CliIo, Command, CommandArgs, OptionDescription } from './command.ts';
 import { config } from './config.ts';
@@ -21,6 +22,7 @@ const commands: readonly Command[] = [
   tryEvent,
   tail,
   explain,
+  catalog,
   replay,
   failed,
   actions,
