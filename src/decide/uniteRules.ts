@@ -100,13 +100,12 @@ function currentCount(
   return isOpen ? [sessions.united, times] : undefined;
 }
 
+/** A group may count by several keys; that of its rule with the smallest id stands for all. */
 function keyOfLimit(name: string, kind: string, { playbook }: UnitingRules): Expression | null {
   const of = name.slice(`${kind}.key.`.length);
-  const rule =
-    kind === 'limit'
-      ? playbook?.rules.get(of)
-      : [...(playbook?.rules.values() ?? [])].find(({ limit }) => limit?.per === 'key' && limit.group === of);
-  return rule?.limit?.key ?? null;
+  if (kind === 'limit') return playbook?.rules.get(of)?.limit?.key ?? null;
+  const rules = [...(playbook?.rules.values() ?? [])].filter(({ limit }) => limit?.per === 'key' && limit.group === of);
+  return rules.sort((a, b) => (a.id < b.id ? -1 : 1))[0]?.limit?.key ?? null;
 }
 
 /** The key of the visitor's cart, which the one cart of both has another text for from now on; null: the key is of something else. */
