@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
+import { type LocalMailServer, startLocalMail } from './actions/localMail.ts';
 import { type Config, isClustered } from './config.ts';
 import { UsherError } from './errors.ts';
 import { BundleTopic } from './kafka/bundleTopic.ts';
@@ -38,6 +39,8 @@ export interface RunningUsher {
   readonly port: number;
   /** Development only: the secret key with every scope, also kept in the data folder for the command line. */
   readonly devKey: string | null;
+  /** Development only: the mail server of this process, whose mails the page /inbox shows. */
+  readonly mailUrl: string | null;
   readonly playbook: Playbook;
   readonly problems: readonly Problem[];
   /** Resolves when all that was accepted before the call is folded, by whichever process. */
@@ -86,10 +89,12 @@ async function compose(
     ? await openCluster(config, options, shared)
     : await openEmbedded(config, options, shared.closers);
   const { log, store } = engines;
+  const mailbox = await openMailbox(config, shared.closers);
   const parts: Parts = {
     ...shared,
     config,
     engines,
+    ...(mailbox && { mailbox }),
     metrics: createMetrics(),
     bundles: new Bundles((hash) => store.readBundle(hash)),
     engineFaults: engineProbe({ 'the log': () => log.bounds(0), 'the state': () => store.readMeta(0) }),
@@ -111,12 +116,21 @@ async function compose(
     url: front.url,
     port: front.port,
     devKey: front.devKey,
+    mailUrl: mailbox?.url ?? null,
     playbook: front.playbook(),
     problems: own?.problems ?? [],
     caughtUp: () => allFolded(engines, parts.stopping),
     reload: async () => (await work?.publisher.reload()) ?? [],
     stop: () => (stopped ??= stop()),
   };
+}
+
+/** In development mail needs no configuring: it goes to this process, and the page /inbox shows it. */
+async function openMailbox(config: Config, closers: Parts['closers']): Promise<LocalMailServer | null> {
+  if (config.mode !== 'development' || config.role === 'gateway' || config.smtpUrl.length > 0) return null;
+  const mailbox = await startLocalMail();
+  closers.push(() => mailbox.close());
+  return mailbox;
 }
 
 async function openEmbedded(config: Config, options: ComposeOptions, closers: Parts['closers']): Promise<Engines> {

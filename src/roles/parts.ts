@@ -1,6 +1,7 @@
 import type { Config } from '../config.ts';
 import type { EventLog } from '../log/eventLog.ts';
 import type { Inputs } from '../log/inputs.ts';
+import type { LocalMailbox } from '../model/localMail.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Bundles } from '../playbook/bundles.ts';
@@ -27,6 +28,8 @@ export interface Parts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly engines: Engines;
+  /** Mail that this process keeps in development; absent: it goes to another server. */
+  readonly mailbox?: LocalMailbox;
   readonly bundles: Bundles;
   /** Which engines do not answer. */
   readonly engineFaults: () => Promise<readonly string[]>;
