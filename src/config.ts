@@ -28,6 +28,11 @@ const list = z.union([
   ),
 ]);
 
+const address = z
+  .string()
+  .regex(/^https?:\/\/[^/?#]+\/?$/, 'expected https://host, without a path')
+  .transform((text) => text.replace(/\/$/, ''));
+
 /** A list that may be empty, which an environment variable cannot say otherwise: `none`. */
 const listOrNone = list.transform((items) => items.filter((item) => item !== 'none'));
 const word = z.string().min(1);
@@ -242,6 +247,61 @@ export const settings = {
     secret: true,
     help: 'Secret keys for servers, comma-separated, each `usk_…=scope+scope` with the scopes write, read, import, operate.',
   }),
+  identitySecrets: setting({
+    env: 'USHER_IDENTITY_SECRETS',
+    schema: list.refine(
+      (entries) => entries.every((entry) => entry.length >= 32),
+      'expected at least 32 characters each',
+    ),
+    default: [] as string[],
+    secret: true,
+    help: "Secrets by which the site's backend signs tokens for identify (HS256), comma-separated, each SECRET or KID:SECRET of at least 32 characters; several while one follows another.",
+  }),
+  identityJwks: setting<string | undefined>({
+    env: 'USHER_IDENTITY_JWKS',
+    schema: z
+      .string()
+      .min(1)
+      .refine(
+        (place) => !/^http:/.test(place) || /^http:\/\/(localhost|127\.0\.0\.1)[:/]/.test(place),
+        'expected https://…, or a file; http:// of this machine alone',
+      )
+      .optional(),
+    default: undefined,
+    help: "Address or file of the public keys (JWKS) of the site's backend, for tokens of RS256, ES256 or EdDSA.",
+  }),
+  identityAudience: setting({
+    env: 'USHER_IDENTITY_AUDIENCE',
+    schema: z.string().min(1),
+    default: 'usher',
+    help: 'What a token for identify must have as aud.',
+  }),
+  identityMaxHours: setting({
+    env: 'USHER_IDENTITY_MAX_HOURS',
+    schema: whole(1, 24 * 30),
+    default: 1,
+    unit: 'h',
+    help: 'How far in the future the exp of a token for identify may be.',
+  }),
+  publicUrl: setting<string | undefined>({
+    env: 'USHER_PUBLIC_URL',
+    schema: address.optional(),
+    default: undefined,
+    help: 'Where mail programs reach this Usher to unsubscribe, https://usher.shop.example. Development: where it listens.',
+  }),
+  shopUrl: setting<string | undefined>({
+    env: 'USHER_SHOP_URL',
+    schema: address.optional(),
+    default: undefined,
+    help: 'The shop that links and pictures of messages lead to; theirs that begin with / follow it. Default: publicUrl.',
+  }),
+  offerDays: setting({
+    env: 'USHER_OFFER_DAYS',
+    schema: whole(1, 365),
+    default: 7,
+    unit: 'd',
+    help: 'What the signed link of a message promises holds for so long.',
+  }),
   corsOrigins: setting({
     env: 'USHER_CORS_ORIGINS',
     schema: list,
@@ -254,6 +314,13 @@ export const settings = {
     default: 24 * 30,
     unit: 'h',
     help: 'Life of a visit token.',
+  }),
+  catalogSnapshotSeconds: setting({
+    env: 'USHER_CATALOG_SNAPSHOT_SECONDS',
+    schema: whole(1, 3_600),
+    default: 10,
+    unit: 's',
+    help: 'Rules see imported products by snapshots that are at least so far apart; pages see them at once.',
   }),
   maxEventAgeHours: setting({
     env: 'USHER_MAX_EVENT_AGE_HOURS',

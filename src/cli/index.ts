@@ -1,6 +1,8 @@
 import { parseArgs } from 'node:util';
 import { isUsherError, UsherError } from '../errors.ts';
 import { nearest } from '../model/nearest.ts';
+import { actions } from './actions.ts';
+import { catalog } from './catalog.ts';
 import { check } from './check.ts';
 import type { CliIo, Command, CommandArgs, OptionDescription } from './command.ts';
 import { config } from './config.ts';
@@ -20,8 +22,10 @@ const commands: readonly Command[] = [
   tryEvent,
   tail,
   explain,
+  catalog,
   replay,
   failed,
+  actions,
   topology,
   rebuild,
   check,

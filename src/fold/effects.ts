@@ -1,5 +1,6 @@
 import type { Decision } from '../decide/decide.ts';
 import type { Emitted } from '../decide/rules.ts';
+import { logTopic } from '../model/commit.ts';
 import { type EventRecord, formatPosition } from '../model/record.ts';
 import type { Timer } from '../model/visitor.ts';
 import { namedEventId } from '../playbook/eventIds.ts';
@@ -38,6 +39,13 @@ export function countStep(
   work.count('ruleErrors', effects.errors + slots.errors);
   work.count('slotChanges', slots.changed);
   work.count('segmentChanges', entered.length + left.length);
+  work.count('withheld', effects.withheld.length);
+}
+
+/** What rules did not do, and why, for people who watch; null: nothing was kept from happening. */
+export function withheldSaid({ withheld }: Pick<Decision['effects'], 'withheld'>): string | null {
+  if (withheld.length === 0) return null;
+  return withheld.map(({ rule, entry, reason }) => `${rule}, entry ${entry + 1}: ${reason}`).join('; ');
 }
 
 /** What made rules run, for the events that they append. */
@@ -61,7 +69,7 @@ export function appendEmitted(context: FoldContext, emitted: readonly Emitted[],
       cause.depth >= maxDepth ||
       (bundles?.playbook.events.get(event.type)?.validate(event.properties).length ?? 1) > 0;
     work.count(isRefused ? 'refusedEmits' : 'emitted');
-    if (!isRefused) work.append(cause.visitor, context.offset, recordOf(work.shard, event, cause));
+    if (!isRefused) work.append(logTopic, context.offset, recordOf(work.shard, event, cause));
   }
 }
 

@@ -13,8 +13,10 @@ import type { StateStore } from '../state/stateStore.ts';
 import { AppendQueue } from './appendQueue.ts';
 import { Origins } from './cors.ts';
 import { Execution } from './execution.ts';
+import { IdentityTokens } from './identityTokens.ts';
 import { Intake } from './intake.ts';
 import { limits } from './limits.ts';
+import { NewestProducts } from './newestProducts.ts';
 import { Routes } from './routes.ts';
 import type { Secrets } from './secrets.ts';
 import type { Services } from './services.ts';
@@ -77,6 +79,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const lagOf = (shard: number) => Math.max(0, queue.endOf(shard) - (hub.view(shard)?.position ?? 0));
   const lag = () => new Map(Array.from({ length: log.shards }, (_, shard) => [shard, lagOf(shard)]));
   const streams = new Set<() => void>();
+  const catalog = () => options.catalog?.() ?? null;
+  const products = new NewestProducts(store, catalog);
   const services: Services = {
     config,
     log,
@@ -84,9 +88,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     hub,
     bundles,
     playbook,
+    catalog,
+    products,
     logger,
     metrics,
     tokens: new Tokens({ ...secrets, development, lifeMs: config.visitTokenHours * hourMs, now }),
+    identityTokens: new IdentityTokens(config, now),
+    linkSecret: secrets.visitSecret,
     queue,
     intake: new Intake({
       queue,
@@ -97,7 +105,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       onAccepted: metrics.eventAccepted,
       onRefused: metrics.eventRefused,
     }),
-    slots: new SlotReader({ config, log, hub, bundles, playbook, queue, metrics, now }),
+    slots: new SlotReader({ config, log, hub, bundles, products, playbook, queue, metrics, now }),
     reads: new SlotReads(store, log.shards),
     rebuildShard: options.rebuildShard,
     renewableMs: config.visitorRetentionDays * dayMs,

@@ -12,6 +12,7 @@ import { answerFast, fastRequest, sendFast } from './fastLane.ts';
 import { type PackedPage, packGraphiql } from './graphiql.ts';
 import { limits } from './limits.ts';
 import { answerInbox } from './mailInbox.ts';
+import { answerUnsubscribe } from './messageLinks.ts';
 import { sendFile, sendJson, sendPacked, sendText } from './pages.ts';
 import { productsAnswer } from './products.ts';
 import type { Services } from './services.ts';
@@ -57,6 +58,8 @@ export class Routes {
   async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = pathOf(request);
     if (path === '/graphql') return this.#graphql(request, response);
+    if (path === '/unsubscribe' && (request.method === 'GET' || request.method === 'POST'))
+      return answerUnsubscribe(request, response, this.#options.services);
     if (request.method !== 'GET' && request.method !== 'HEAD') return sendText(response, 405, 'Only GET\n');
     const { services, assetsFolder, playbookFolder, ready } = this.#options;
     switch (path) {
@@ -75,9 +78,7 @@ export class Routes {
         if (services.config.mode === 'development') return sendFile(request, response, assetsFolder, 'index.html');
         break;
       case '/playbook/products.json':
-        if (services.config.mode === 'development' && this.#options.catalog !== undefined) {
-          return sendJson(response, 200, productsAnswer(services.playbook(), this.#options.catalog()));
-        }
+        if (services.config.mode === 'development') return sendJson(response, 200, await productsAnswer(services));
         break;
       default:
         if (path.startsWith('/playbook/images/')) {
@@ -125,7 +126,7 @@ export class Routes {
     const context = new RequestContext({
       services,
       identity,
-      userAgent: request.headers['user-agent'],
+      headers: request.headers,
       receivedAt,
       transport: 'sse',
     });
@@ -184,11 +185,11 @@ function checkSize(body: string): string {
   if (
     body.length * 3 > limits.requestBytes &&
     Buffer.byteLength(body) > limits.requestBytes &&
-    !body.includes('trackEvents')
+    !/trackEvents|upsertProducts/.test(body)
   ) {
     throw new UsherError(
       'REQUEST_TOO_LARGE',
-      `the request has ${Buffer.byteLength(body)} bytes; without trackEvents at most ${limits.requestBytes} are taken`,
+      `the request has ${Buffer.byteLength(body)} bytes; without trackEvents or upsertProducts at most ${limits.requestBytes} are taken`,
     );
   }
   return body;

@@ -83,6 +83,20 @@ export const topologySteps: readonly TopologyStep[] = [
     writes: ['NAMESPACE.decisions', 'NAMESPACE.failed', 'NAMESPACE.events.TYPE', log],
   },
   {
+    name: 'act',
+    role: 'worker',
+    does: 'takes messages that rules send, looks at each again, hands it to its destination, and appends what became of it',
+    reads: [key('outbox'), key('actions'), key('actions:pending'), key('v:VISITOR'), key('meta')],
+    writes: [
+      key('actions'),
+      key('actions:pending'),
+      key('actions:dead'),
+      key('actions:done'),
+      'destinations (playbook)',
+      log,
+    ],
+  },
+  {
     name: 'snapshot',
     role: 'worker',
     does: 'writes changed visitors whole, and up to where none is missing; makes a lost state anew from them and the log',

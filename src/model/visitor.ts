@@ -28,13 +28,33 @@ export interface Visitor {
   /** State of each trait, by its name in the playbook; only traits that have one. */
   readonly traits: TraitStates;
   readonly session: Session | null;
-  /** Where rules stand with this visitor: what their limits, cool-downs, waits and sequences count on. By `limit.…`, `cool.…`, `spent.…`, `wait.…`, `seq.…`. */
+  /** Where rules stand with this visitor: what their limits, cool-downs, waits and sequences count on, and messages that wait for the end of quiet hours. By `limit.…`, `group.…`, `cool.…`, `spent.…`, `wait.…`, `seq.…`, `quiet.…`. */
   readonly rules: TraitStates;
   /** The segments it is in, each with the time at which it entered. */
   readonly segments: { readonly [segment: string]: number };
   /** Only slots that have, or had, a candidate. */
   readonly slots: { readonly [slot: string]: Slot };
   readonly timers: readonly Timer[];
+  /** The known user that this anonymous visitor turned out to be; then all else but sources and ids is empty (8.1). null: none. */
+  readonly alias: string | null;
+  /** What it sent to its user last; null without an alias. */
+  readonly sent: Sent | null;
+  /** What it took from anonymous visitors that turned out to be this user, by the shard they are in, in the order of shards (8.2). */
+  readonly taken: readonly Taken[];
+}
+
+/** How many outputs the record at this offset made an aliased visitor send to its user. */
+export interface Sent {
+  readonly offset: number;
+  readonly count: number;
+}
+
+/** The last record of a shard of whose merges and forwards a user took any. Those of earlier ones came before. */
+export interface Taken {
+  readonly shard: number;
+  readonly offset: number;
+  /** How many it took of each visitor that this record made send some. */
+  readonly counts: readonly (readonly [from: string, count: number])[];
 }
 
 /** What happened to this visitor's records (2.5). `sessions` counts sessions started. */
@@ -84,12 +104,12 @@ export interface Session {
 }
 
 /** The order of kinds is part of a timer's id (3.4). */
-export const timerKinds = ['hold', 'rule', 'segment', 'slot', 'session'] as const;
+export const timerKinds = ['hold', 'rule', 'segment', 'slot', 'session', 'send'] as const;
 export type TimerKind = (typeof timerKinds)[number];
 
 export interface Timer {
   readonly what: TimerKind;
-  /** hold [source], rule [rule, key], segment [segment], slot [slot, rule, for|until], session []. */
+  /** hold [source], rule [rule, key], segment [segment], slot [slot, rule, for|until], session [], send [rule, place of the entry]. */
   readonly key: readonly string[];
   /** Event time; null for a hold. */
   readonly due: number | null;
@@ -98,6 +118,8 @@ export interface Timer {
   readonly skew: number;
   /** Offset of the record that caused it. */
   readonly setAt: number;
+  /** Imported records set it: it sends nothing, also when its visitor is historic no more (9.2). */
+  readonly imported?: true;
 }
 
 export interface Slot {
@@ -147,5 +169,7 @@ export interface SlotsView {
   readonly version: number;
   /** Offsets of this visitor's records still held (7.3). */
   readonly held: readonly number[];
+  /** The known user that this visitor turned out to be: its token reads nothing any more (8.3). */
+  readonly alias: string | null;
   readonly slots: { readonly [slot: string]: Slot };
 }

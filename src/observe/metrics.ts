@@ -29,17 +29,30 @@ export interface Metrics {
   snapshotMissing(shard: number, records: number): void;
   /** Entries of a shard that wait for their topics. */
   outputsWaiting(shard: number, queue: string, entries: number): void;
+  /** What became of messages, by the playbook's name for their destination. */
+  readonly actions: ActionMetrics;
   /** Asked for when the metrics are read: records of each shard that wait to be folded. */
   readLag(read: () => ReadonlyMap<number, number>): void;
   /** Asked for when the metrics are read: records that wait for the log. */
   readQueue(read: () => number): void;
   /** Asked for when the metrics are read: how much is kept for the time when the state is away. */
   readLastKnown(read: () => { readonly visitors: number; readonly bytes: number }): void;
+  /** Asked for when the metrics are read: imported products, and when their newest snapshot was made, ms; 0: there is none. */
+  readCatalog(read: () => { readonly products: number; readonly madeAt: number }): void;
   /** Prometheus text. */
   text(): Promise<string>;
   readonly contentType: string;
 }
 export type Transport = 'ws' | 'sse';
+
+export interface ActionMetrics {
+  accepted(destination: string, messages: number): void;
+  attempted(destination: string, outcome: string, seconds: number): void;
+  unwanted(destination: string): void;
+  dead(destination: string, reason: string): void;
+  /** Asked for when the metrics are read. */
+  readLanes(read: () => ReadonlyMap<string, { readonly waiting: number; readonly isOpen: boolean }>): void;
+}
 
 /** Seconds; from half a millisecond, because that is where an embedded Usher is, to ten seconds. */
 const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -53,6 +66,9 @@ const counted = [
   'timersFired',
   'rulesFired',
   'slotChanges',
+  'ordered',
+  'delayedOrders',
+  'withheld',
 ] as const;
 
 /** Of the process, not of one Usher in it: its collectors watch the runtime and cannot be ended, so there is one set. */
@@ -168,6 +184,7 @@ export function createMetrics(): Metrics {
   let lag = (): ReadonlyMap<number, number> => new Map();
   let queue = () => 0;
   let lastKnown = () => ({ visitors: 0, bytes: 0 });
+  let catalog = () => ({ products: 0, madeAt: 0 });
   new Gauge({
     name: 'usher_log_lag',
     help: 'Records in the log that are not folded yet.',
@@ -201,6 +218,23 @@ export function createMetrics(): Metrics {
       this.set(lastKnown().bytes);
     },
   });
+  new Gauge({
+    name: 'usher_catalog_products',
+    help: 'Products that were imported.',
+    registers,
+    collect() {
+      this.set(catalog().products);
+    },
+  });
+  new Gauge({
+    name: 'usher_catalog_snapshot_age_seconds',
+    help: 'Since the newest snapshot of the imported products was made, which rules see; 0: there is none.',
+    registers,
+    collect() {
+      const { madeAt } = catalog();
+      this.set(madeAt === 0 ? 0 : Math.max(0, Date.now() - madeAt) / 1000);
+    },
+  });
   const seen = new Map<number, ShardCounters>();
 
   return {
@@ -230,6 +264,7 @@ export function createMetrics(): Metrics {
     shardHeld: countBy(held, 'what'),
     outputsWritten: (topic, entries) => outputs.inc({ topic }, entries),
     snapshotMissing: (shard, records) => missing.set({ shard }, records),
+    actions: actionMetrics(registers),
     outputsWaiting: (shard, queue, entries) => waiting.set({ shard, queue }, entries),
     readLag(read) {
       lag = read;
@@ -240,11 +275,67 @@ export function createMetrics(): Metrics {
     readLastKnown(read) {
       lastKnown = read;
     },
+    readCatalog(read) {
+      catalog = read;
+    },
     async text() {
       processRegistry ??= openProcessRegistry();
       return `${await registry.metrics()}\n${await processRegistry.metrics()}`;
     },
     contentType: registry.contentType,
+  };
+}
+
+function actionMetrics(registers: Registry[]): ActionMetrics {
+  const messages = new Counter({
+    name: 'usher_messages_total',
+    help: 'Messages taken (accepted), looked at again and not sent (unwanted), or given up (dead).',
+    labelNames: ['destination', 'what'],
+    registers,
+  });
+  const letters = new Counter({
+    name: 'usher_dead_letters_total',
+    help: 'Messages given up, by reason; they can be driven again.',
+    labelNames: ['destination', 'reason'],
+    registers,
+  });
+  const attempts = new Histogram({
+    name: 'usher_delivery_seconds',
+    help: 'Attempts to deliver a message, by outcome.',
+    labelNames: ['destination', 'outcome'],
+    buckets: latencyBuckets,
+    registers,
+  });
+  let lanes = (): ReadonlyMap<string, { readonly waiting: number; readonly isOpen: boolean }> => new Map();
+  new Gauge({
+    name: 'usher_messages_waiting',
+    help: 'Messages of the shards served here that wait for their destination or are under way.',
+    labelNames: ['destination'],
+    registers,
+    collect() {
+      for (const [destination, { waiting }] of lanes()) this.set({ destination }, waiting);
+    },
+  });
+  new Gauge({
+    name: 'usher_destination_down',
+    help: '1 while a destination fails and only one message now and then is tried.',
+    labelNames: ['destination'],
+    registers,
+    collect() {
+      for (const [destination, { isOpen }] of lanes()) this.set({ destination }, isOpen ? 1 : 0);
+    },
+  });
+  return {
+    accepted: (destination, count) => messages.inc({ destination, what: 'accepted' }, count),
+    attempted: (destination, outcome, seconds) => attempts.observe({ destination, outcome }, seconds),
+    unwanted: (destination) => messages.inc({ destination, what: 'unwanted' }),
+    dead(destination, reason) {
+      messages.inc({ destination, what: 'dead' });
+      letters.inc({ destination, reason });
+    },
+    readLanes(read) {
+      lanes = read;
+    },
   };
 }
 

@@ -1,8 +1,10 @@
 import type { JsonObject } from '../model/json.ts';
 import type { FittedContent } from './fitContent.ts';
+import { actionShape, destinationShape } from './formatActions.ts';
 import { ruleShape } from './formatRules.ts';
 import { builtInTraitShape, type RawTrait, segmentShape, traitShape } from './formatTraits.ts';
 import { playbookLimits } from './limits.ts';
+import { availabilities } from './playbook.ts';
 import type { Report } from './problem.ts';
 import {
   anyMap,
@@ -10,6 +12,7 @@ import {
   durationFrom,
   hour,
   id,
+  integer,
   type Located,
   mapOf,
   type Named,
@@ -99,6 +102,8 @@ const productShape = object('a product', {
   price: required(money, 'In major units of the currency: 149.90.'),
   image: optional(text(), 'Address of a picture.'),
   url: optional(text(), 'Address of its page.'),
+  stock: optional(integer(0, 1_000_000_000), 'How many there are.'),
+  availability: optional(oneOf(...availabilities), 'Whether it can be had [as stock says, else in_stock].'),
 });
 export type RawProduct = ReturnType<typeof productShape.read> & {};
 /** Shops bring their own product ids, so these are not names. */
@@ -135,9 +140,11 @@ const sections = {
   ),
   content: optional(mapOf('contents', contentShape, playbookLimits.content), 'What slots can show.'),
   slots: optional(mapOf('slots', slotShape, playbookLimits.slots), 'Named places on pages.'),
+  destinations: optional(mapOf('destinations', destinationShape, playbookLimits.destinations), 'Where messages go.'),
+  actions: optional(mapOf('actions', actionShape, playbookLimits.actions), 'Messages that rules send.'),
   rules: optional(mapOf('rules', ruleShape, playbookLimits.rules), 'What is shown when.'),
 };
-const laterSections = ['experiments', 'actions', 'audiences', 'consent', 'models', 'campaigns'];
+const laterSections = ['experiments', 'audiences', 'consent', 'models', 'campaigns'];
 const fileShape = object('a map of sections', sections, laterSections);
 const builtInFileShape = object('a map of sections', {
   events: sections.events,

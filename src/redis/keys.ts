@@ -12,6 +12,21 @@ export function bundleKey(namespace: string, hash: string): string {
   return `${prefixOf(namespace)}bundle:${hash}`;
 }
 
+/** Keys of imported products, which belong to no shard. One tag, so one script may use them together. */
+export interface ProductKeys {
+  /** Hash: id → text. */
+  readonly products: string;
+  /** Sorted set: member id, score the revision of its last change. */
+  readonly revisions: string;
+  /** String: what is published. */
+  readonly published: string;
+}
+
+export function productKeysOf(namespace: string): ProductKeys {
+  const of = (name: string) => `${prefixOf(namespace)}{catalog}:${name}`;
+  return { products: of('products'), revisions: of('revisions'), published: of('published') };
+}
+
 /** The keys of one shard. All carry its tag, so one script may use them together on a cluster too. */
 export interface ShardKeys {
   /** String: ShardMeta as JSON. */
@@ -29,6 +44,13 @@ export interface ShardKeys {
   readonly changed: string;
   /** String: the newest marker of the snapshot, JSON. */
   readonly marker: string;
+  /** Hash: id → state, drives, destination and StoredAction as JSON, or nothing of one that is over. */
+  readonly actions: string;
+  /** Set of ids: somebody has still to do something. */
+  readonly actionsPending: string;
+  /** Sorted sets: member id, score when it came to be dead, or done. */
+  readonly actionsDead: string;
+  readonly actionsDone: string;
   /** Channel of the shard's commits. */
   readonly changes: string;
   /** String, before the visitor's id: the profile. */
@@ -50,6 +72,10 @@ export function keysOf(namespace: string, shards: number): readonly ShardKeys[] 
       failedOrder: of('failed:order'),
       changed: of('changed'),
       marker: of('marker'),
+      actions: of('actions'),
+      actionsPending: of('actions:pending'),
+      actionsDead: of('actions:dead'),
+      actionsDone: of('actions:done'),
       changes: of('changes'),
       profiles: of('v:'),
       slots: of('s:'),

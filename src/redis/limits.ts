@@ -18,6 +18,10 @@ export interface RedisLimits {
   readonly scanKeys: number;
   /** Failed events kept a shard; the oldest leave. */
   readonly failedEvents: number;
+  /** Dead letters kept a shard; the oldest leave. */
+  readonly deadLetters: number;
+  /** Ids of actions that are over, kept a shard: more than one write of the outbox has, which is what may come again. */
+  readonly doneActions: number;
   /** How often taking a shard is tried when others take it at the same moment. */
   readonly ownTries: number;
   /** A command without an answer is given up after this long, ms; it may have been done all the same. */
@@ -41,6 +45,8 @@ export const redisLimits: RedisLimits = {
   listedVisitors: 100_000,
   scanKeys: 1_000,
   failedEvents: 1_000,
+  deadLetters: 1_000,
+  doneActions: 10_000,
   ownTries: 64,
   commandTimeoutMs: 2_000,
   socketTimeoutMs: 5_000,

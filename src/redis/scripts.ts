@@ -26,6 +26,10 @@ export const scripts = {
   clear: script('clear'),
   wakeups: script('wakeups'),
   failed: script('failed'),
+  putProducts: script('putProducts'),
+  publish: script('publish'),
+  actions: script('actions'),
+  deadLetters: script('deadLetters'),
 } as const;
 
 /** Runs a script by its hash; one that Redis does not know, as after its restart, was not run and is sent whole. */

@@ -1,3 +1,5 @@
+import type { MessageParts } from '../actions/prepare.ts';
+import type { OpenDestination } from '../actions/runner.ts';
 import type { Config } from '../config.ts';
 import type { EventLog } from '../log/eventLog.ts';
 import type { Inputs } from '../log/inputs.ts';
@@ -22,6 +24,12 @@ export interface Engines {
   ended(): string | null;
 }
 
+/** How messages of this process are made and where they go. */
+export interface Messages extends MessageParts {
+  /** By the playbook's name for it; null: this process has none of that name. */
+  readonly destination: (name: string) => OpenDestination | null;
+}
+
 /** What the parts of one process share. */
 export interface Parts {
   readonly config: Config;
@@ -30,6 +38,8 @@ export interface Parts {
   readonly engines: Engines;
   /** Mail that this process keeps in development; absent: it goes to another server. */
   readonly mailbox?: LocalMailbox;
+  /** Absent: what rules send waits. */
+  readonly messages?: Messages;
   readonly bundles: Bundles;
   /** Which engines do not answer. */
   readonly engineFaults: () => Promise<readonly string[]>;

@@ -1,6 +1,8 @@
+import type { ActionEvent } from '../actions/runner.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { formatProblem } from '../playbook/read.ts';
+import type { CatalogEvent } from '../worker/catalogKeeper.ts';
 import type { InputReport } from '../worker/inputIntake.ts';
 import type { OutputEvent } from '../worker/lanes.ts';
 import type { CopiesLost } from '../worker/outputWriters.ts';
@@ -82,8 +84,36 @@ export function reportPublishing(logger: Logger, event: PublishEvent): void {
   }
 }
 
+export function reportCatalog(logger: Logger, { what, ...event }: CatalogEvent): void {
+  if (what === 'snapshot') logger.info(event, 'a snapshot of the imported products was made');
+  else if ('error' in event) logger.warn({ err: event.error }, 'the imported products are looked at again');
+}
+
 export function reportInput(logger: Logger, metrics: Metrics, event: InputReport): void {
   if (event.what === 'taken') metrics.inputTaken(event.topic, event.events, event.rejected);
   else
     logger.warn({ ...event, afterMs: Math.round(event.afterMs) }, 'the log does not take input records; tried again');
+}
+
+export function reportAction(logger: Logger, metrics: Metrics, event: ActionEvent): void {
+  const { destination, shard } = event;
+  if (event.what === 'accepted') metrics.actions.accepted(destination, event.messages);
+  else if (event.what === 'attempted') metrics.actions.attempted(destination, event.outcome, event.ms / 1_000);
+  else if (event.what === 'unwanted') {
+    metrics.actions.unwanted(destination);
+    logger.debug({ shard, destination, action: event.id, reason: event.reason }, 'a message is not wanted any more');
+  } else if (event.what === 'dead') {
+    metrics.actions.dead(destination, event.reason);
+    const { id: action, reason, detail } = event;
+    logger.warn(
+      { shard, destination, action, reason, detail },
+      'a message is given up; usher actions redrive tries it again',
+    );
+  } else {
+    const { error: err, afterMs } = event;
+    logger.warn(
+      { shard, destination, err, afterMs: Math.round(afterMs) },
+      'what becomes of messages cannot be noted; tried again',
+    );
+  }
 }

@@ -1,3 +1,4 @@
+import { ActionRunner, actionLimits } from '../actions/runner.ts';
 import type { Config } from '../config.ts';
 import { UsherError } from '../errors.ts';
 import { defaultFoldSettings } from '../fold/work.ts';
@@ -5,13 +6,14 @@ import { nearest } from '../model/nearest.ts';
 import type { Playbook } from '../playbook/playbook.ts';
 import type { RightPlaybook } from '../playbook/read.ts';
 import { watchPlaybook } from '../playbook/watch.ts';
+import { CatalogKeeper } from '../worker/catalogKeeper.ts';
 import { InputIntake } from '../worker/inputIntake.ts';
 import { thisMachine } from '../worker/machine.ts';
 import { type PublishEvent, Publisher } from '../worker/publisher.ts';
 import { workerLimits } from '../worker/shard.ts';
 import { Worker } from '../worker/worker.ts';
 import type { Parts } from './parts.ts';
-import { reportInput, reportPublishing, reportShard } from './reports.ts';
+import { reportAction, reportCatalog, reportInput, reportPublishing, reportShard } from './reports.ts';
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -29,20 +31,24 @@ export interface Work {
 export async function startWork(parts: Parts, own: RightPlaybook): Promise<Work> {
   const { config, logger, metrics, engines, bundles, closers, stopping } = parts;
   const { log, store, outputs } = engines;
+  // Several workers of one machine differ by their ports.
+  const name = `${thisMachine.name}:${config.port}`;
+  const actions = startActions(parts);
   const worker = new Worker({
     log,
     store,
     ...(outputs === undefined ? {} : { outputs }),
+    ...(actions === null ? {} : { actions }),
     bundles,
     fold: {
       ...defaultFoldSettings,
       maxEventAgeMs: config.maxEventAgeHours * hourMs,
       visitorRetentionMs: config.visitorRetentionDays * dayMs,
+      aliasRetentionMs: config.visitTokenHours * hourMs,
       outputs: outputs === undefined ? [] : config.outputs.filter((output) => output !== 'profiles'),
     },
     limits: workerLimits,
-    // Several workers of one machine differ by their ports.
-    machine: { ...thisMachine, name: `${thisMachine.name}:${config.port}` },
+    machine: { ...thisMachine, name },
     report: (shard, event) => reportShard(logger, metrics, shard, event),
   });
   await worker.start();
@@ -53,6 +59,7 @@ export async function startWork(parts: Parts, own: RightPlaybook): Promise<Work>
     log,
     store,
     worker,
+    bundles,
     signal: stopping,
     report: (event) => {
       reportPublishing(logger, event);
@@ -65,6 +72,7 @@ export async function startWork(parts: Parts, own: RightPlaybook): Promise<Work>
   // The first start of all: an event that came before any playbook would decide nothing. Later starts answer at once, and fold what
   // is behind meanwhile.
   if ((await store.readMeta(0))?.active == null) await published;
+  keepCatalog(parts, publisher, name);
   return {
     worker,
     publisher,
@@ -77,6 +85,45 @@ export async function startWork(parts: Parts, own: RightPlaybook): Promise<Work>
       closers.push(async () => watcher.close());
     },
   };
+}
+
+/** Products that are imported become snapshots, which the shards run. */
+function keepCatalog(
+  { config, logger, metrics, engines, closers, stopping }: Parts,
+  publisher: Publisher,
+  name: string,
+) {
+  const keeper = new CatalogKeeper({
+    store: engines.store,
+    publisher,
+    by: `${name}/${thisMachine.randomId()}`,
+    everyMs: config.catalogSnapshotSeconds * 1_000,
+    now: Date.now,
+    signal: stopping,
+    report: (event) => reportCatalog(logger, event),
+  });
+  metrics.readCatalog(() => keeper.figures);
+  const done = keeper.run();
+  closers.push(() => done);
+}
+
+/** What delivers the messages of this process's shards; ended after the worker, whose shards give theirs back. */
+function startActions({ messages, engines, bundles, logger, metrics, closers }: Parts): ActionRunner | null {
+  if (messages === undefined) return null;
+  const { destination, ...parts } = messages;
+  const runner = new ActionRunner({
+    store: engines.store,
+    log: engines.log,
+    bundles,
+    parts,
+    destination,
+    limits: actionLimits,
+    machine: thisMachine,
+    report: (event) => reportAction(logger, metrics, event),
+  });
+  closers.push(() => runner.stop());
+  metrics.actions.readLanes(() => runner.lanes());
+  return runner;
 }
 
 /** Takes other programs' topics in. Only when the shards run a playbook: what came before would decide nothing. */

@@ -1,5 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { UsherError } from '../errors.ts';
+import { ActionRows } from './actionRows.ts';
 import { type Fault, faultOf, messageOf, stateFault } from './faults.ts';
 import type {
   AppendMessage,
@@ -11,6 +12,7 @@ import type {
   WriterData,
   WriterMessage,
 } from './messages.ts';
+import { ProductTables } from './productTables.ts';
 import { RecordTables } from './recordTables.ts';
 import { prepareSchema } from './schema.ts';
 import { StateTables } from './stateTables.ts';
@@ -20,6 +22,8 @@ interface Connection {
   readonly db: DatabaseSync;
   readonly records: RecordTables;
   readonly state: StateTables;
+  readonly products: ProductTables;
+  readonly actions: ActionRows;
   readonly markSynced: StatementSync;
   /** Reports the WAL's frames and does nothing. */
   readonly walFrames: StatementSync;
@@ -166,7 +170,11 @@ export class FileWriter {
     return replies;
   }
 
-  #handle({ state, records }: Connection, request: RequestMessage, afterCommit: (() => void)[]): unknown {
+  #handle(
+    { state, records, products, actions }: Connection,
+    request: RequestMessage,
+    afterCommit: (() => void)[],
+  ): unknown {
     switch (request.what) {
       case 'commit':
         return state.commit(request);
@@ -176,8 +184,16 @@ export class FileWriter {
         return state.drained(request);
       case 'clear':
         return state.clear(request);
+      case 'acceptActions':
+        return actions.accept(request);
+      case 'writeActions':
+        return actions.write(request);
       case 'putBundle':
         return state.putBundle(request);
+      case 'putProducts':
+        return products.put(request);
+      case 'publish':
+        return products.publish(request);
       case 'trim': {
         const { result, committed } = records.trim(request);
         afterCommit.push(committed);
@@ -257,7 +273,7 @@ export class FileWriter {
   }
 
   #open(): Connection {
-    const { path, shards, failedEvents, checkedBytes } = this.#data;
+    const { path, shards, failedEvents, deadLetters, doneActions, checkedBytes } = this.#data;
     // Readers never hold a lock for long; the timeout is for other programs that look into the file.
     const db = new DatabaseSync(path, { timeout: 5_000 });
     try {
@@ -269,6 +285,8 @@ export class FileWriter {
         db,
         records: new RecordTables(db, shards),
         state: new StateTables(db, shards, failedEvents),
+        products: new ProductTables(db),
+        actions: new ActionRows(db, { dead: deadLetters, done: doneActions }),
         markSynced: db.prepare('update file set synced = synced + 1'),
         walFrames: db.prepare('pragma wal_checkpoint(noop)'),
         checkpoint: db.prepare('pragma wal_checkpoint(passive)'),

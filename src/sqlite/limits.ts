@@ -20,6 +20,10 @@ export interface SqliteLimits {
   readonly trimEveryMs: number;
   /** Failed events kept a shard; the oldest leave. */
   readonly failedEvents: number;
+  /** Dead letters kept a shard; the oldest leave. */
+  readonly deadLetters: number;
+  /** Ids of actions that are over, kept a shard: more than one write of the outbox has, which is what may come again. */
+  readonly doneActions: number;
   /** WAL frames (4 kB each) after which the writer copies them into the file when nothing waits, and when something does. */
   readonly idleCheckpointFrames: number;
   readonly busyCheckpointFrames: number;
@@ -40,6 +44,8 @@ export const sqliteLimits: SqliteLimits = {
   trimRows: 2_000,
   trimEveryMs: 10_000,
   failedEvents: 10_000,
+  deadLetters: 10_000,
+  doneActions: 10_000,
   idleCheckpointFrames: 1_000,
   busyCheckpointFrames: 8_000,
   checkedBytes: 64_000_000,

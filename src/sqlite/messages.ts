@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../errors.ts';
 import type { FailedEvent } from '../model/commit.ts';
+import type { StoredAction } from '../model/storedAction.ts';
 
 /**
  * What the main thread and the writer thread say to each other. Records and visitors travel as columns: cloning a few long
@@ -23,7 +24,11 @@ export type RequestMessage =
   | OwnRequest
   | DrainedRequest
   | ClearRequest
+  | AcceptActionsRequest
+  | WriteActionsRequest
   | PutBundleRequest
+  | PutProductsRequest
+  | PublishRequest
   | TrimRequest
   | { readonly what: 'sync'; readonly id: number }
   | { readonly what: 'limitBytes'; readonly id: number; readonly bytes: number | null }
@@ -84,11 +89,44 @@ export interface ClearRequest {
   readonly rows: number;
 }
 
+/** Answers the ids that were put; null: not the owner any more. */
+export interface AcceptActionsRequest {
+  readonly what: 'acceptActions';
+  readonly id: number;
+  readonly shard: number;
+  readonly owner: string;
+  readonly actions: readonly StoredAction[];
+}
+
+export interface WriteActionsRequest {
+  readonly what: 'writeActions';
+  readonly id: number;
+  readonly shard: number;
+  readonly owner: string;
+  readonly actions: readonly StoredAction[];
+}
+
 export interface PutBundleRequest {
   readonly what: 'putBundle';
   readonly id: number;
   readonly hash: string;
   readonly text: string;
+}
+
+/** Answers what became of each: a ProductChange. */
+export interface PutProductsRequest {
+  readonly what: 'putProducts';
+  readonly id: number;
+  readonly ids: readonly string[];
+  readonly texts: readonly string[];
+}
+
+/** Answers whether `previous` stood, so that `next` now does. */
+export interface PublishRequest {
+  readonly what: 'publish';
+  readonly id: number;
+  readonly previous: string | null;
+  readonly next: string;
 }
 
 export interface TrimRequest {
@@ -156,6 +194,8 @@ export interface WriterData {
   readonly shards: number;
   readonly messagesPerTransaction: number;
   readonly failedEvents: number;
+  readonly deadLetters: number;
+  readonly doneActions: number;
   readonly idleCheckpointFrames: number;
   readonly busyCheckpointFrames: number;
   readonly checkedBytes: number;

@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { UsherError } from '../errors.ts';
 
 /** Of the tables below; another one in a file refuses to start. */
-export const schemaVersion = 1;
+export const schemaVersion = 2;
 /** "Ushr": what `file usher.db` shows, and how we know a file of ours. */
 const applicationId = 0x55736872;
 
@@ -33,6 +33,19 @@ create table failed (
 ) strict;
 create unique index failed_by_position on failed (shard, position);
 create table bundles (hash text primary key, text text not null) strict;
+create table products (id text primary key, revision integer not null, text text not null) strict;
+create unique index products_by_revision on products (revision);
+create table published (only integer primary key check (only = 1), text text not null) strict;
+`;
+/** Since version 2. `text` is the StoredAction as JSON; '' of one that is over. */
+const actionTables = `
+create table actions (
+  shard integer not null, id text not null, state text not null, redriven integer not null, destination text not null,
+  changed_at integer not null, pending integer not null, text text not null
+) strict;
+create unique index actions_by_id on actions (shard, id);
+create index actions_pending on actions (shard, id) where pending = 1;
+create index actions_by_state on actions (shard, state, changed_at, id);
 `;
 
 export function recordTable(shard: number): string {
@@ -54,7 +67,8 @@ export function prepareSchema(db: DatabaseSync, path: string, shards: number, ch
   if (application !== applicationId) {
     throw new UsherError('DATA_DAMAGED', `${path} is a database of another program (application id ${application})`);
   }
-  if (version !== schemaVersion) {
+  if (version === 1) addSince1(db);
+  else if (version !== schemaVersion) {
     throw new UsherError(
       'DATA_VERSION',
       `${path} has version ${version} of the tables; this Usher has ${schemaVersion}`,
@@ -69,9 +83,14 @@ export function prepareSchema(db: DatabaseSync, path: string, shards: number, ch
   if (found !== 'ok') throw new UsherError('DATA_DAMAGED', `${path}: ${found}`);
 }
 
+/** A file of version 1 lacks only what came later. */
+function addSince1(db: DatabaseSync): void {
+  db.exec(`begin immediate; ${actionTables} pragma user_version = ${schemaVersion}; commit`);
+}
+
 function createTables(db: DatabaseSync, shards: number): void {
   db.exec('begin immediate');
-  db.exec(tables);
+  db.exec(tables + actionTables);
   const insert = db.prepare('insert into log_shards (shard, low, counted, bytes) values (?, 0, 0, 0)');
   for (let shard = 0; shard < shards; shard++) {
     const columns = 'offset integer primary key, stamp integer not null, key text, value text not null';

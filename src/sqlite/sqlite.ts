@@ -132,12 +132,15 @@ class OpenFile implements SqliteFile {
 }
 
 function writerData(path: string, shards: number, limits: SqliteLimits): WriterData {
-  const { messagesPerTransaction, failedEvents, idleCheckpointFrames, busyCheckpointFrames, checkedBytes } = limits;
+  const { messagesPerTransaction, idleCheckpointFrames, busyCheckpointFrames, checkedBytes } = limits;
+  const { failedEvents, deadLetters, doneActions } = limits;
   return {
     path,
     shards,
     messagesPerTransaction,
     failedEvents,
+    deadLetters,
+    doneActions,
     idleCheckpointFrames,
     busyCheckpointFrames,
     checkedBytes,

@@ -3,16 +3,19 @@ import { LRUCache } from 'lru-cache';
 import { UsherError } from '../errors.ts';
 import type { Commit, FailedEvent, OutboxEntry } from '../model/commit.ts';
 import { noCounts, type ShardMeta } from '../model/shardMeta.ts';
+import { RedisActions } from '../redis/actionTable.ts';
 import { commitArguments, streamId, toOutboxEntry } from '../redis/commitArguments.ts';
 import type { RedisConnection } from '../redis/connection.ts';
 import { stateFault } from '../redis/faults.ts';
 import { bundleKey, type ShardKeys } from '../redis/keys.ts';
 import { pack, unpack } from '../redis/packed.ts';
+import { RedisProducts } from '../redis/products.ts';
 import { scripts } from '../redis/scripts.ts';
 import { VisitorList } from '../redis/visitorList.ts';
 import type {
   ChangedVisitor,
   CommitResult,
+  ProductState,
   SlotsRead,
   SnapshotNote,
   SnapshotState,
@@ -40,9 +43,11 @@ export function redisStore(redis: RedisConnection, archive?: BundleArchive): Sta
 const randomId = () => randomBytes(16).toString('hex');
 
 class RedisStore implements StateStore, SnapshotState {
+  readonly actions: RedisActions;
   readonly #redis: RedisConnection;
   readonly #archive: BundleArchive | null;
   readonly #list: VisitorList;
+  readonly products: ProductState;
   /** The last slots read of each visitor, so that unchanged ones are not unpacked again. */
   readonly #slots: LRUCache<string, { readonly stored: Buffer; readonly text: string }>;
   /** The last meta read of each shard, so that an unchanged one is not parsed again. */
@@ -52,6 +57,8 @@ class RedisStore implements StateStore, SnapshotState {
     this.#redis = redis;
     this.#archive = archive;
     this.#list = new VisitorList(redis);
+    this.products = new RedisProducts(redis);
+    this.actions = new RedisActions(redis);
     this.#slots = new LRUCache({ max: redis.limits.unpackedSlots });
   }
 

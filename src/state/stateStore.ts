@@ -1,5 +1,7 @@
 import type { Commit, FailedEvent, OutboxEntry } from '../model/commit.ts';
+import type { ChangedProduct, ProductChange, ProductStatus, ProductText } from '../model/products.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
+import type { StoredAction } from '../model/storedAction.ts';
 
 /**
  * The state: what the log folds to, with the position up to which it was folded, changed in atomic, fenced steps.
@@ -43,7 +45,7 @@ export interface StateStore {
   /** Removes entries whose delivery was acknowledged. Fenced by owner; false: not the owner any more. */
   drained(shard: number, owner: string, ids: readonly string[]): Promise<boolean>;
   /**
-   * Removes all of a shard but its meta, in steps that hold nobody up. Only while `meta.rebuilding` stands: then nobody reads what is left.
+   * Removes all of a shard but its meta and its actions, in steps that hold nobody up. Only while `meta.rebuilding` stands: then nobody reads what is left.
    * Fenced by owner; false: not the owner any more. What was begun and not ended is done by the next call.
    */
   clear(shard: number, owner: string): Promise<boolean>;
@@ -57,11 +59,65 @@ export interface StateStore {
   }): Promise<readonly FailedEvent[]>;
   /** null: there never was one, it was retried, or others have taken its place. */
   readFailedAt(shard: number, position: string): Promise<FailedEvent | null>;
+  /** Messages on their way (semantics 9.3). */
+  readonly actions: ActionTable;
 
   /** Bundles (playbooks, catalogs) by content hash; putting the same again does nothing. */
   putBundle(hash: string, text: string): Promise<void>;
   readBundle(hash: string): Promise<string | null>;
+  /** Products that were imported. */
+  readonly products: ProductState;
   close(): Promise<void>;
+}
+
+/**
+ * Products as they were imported last, by id, and what the shards are to run of them (semantics 6.2). They belong to no shard: whoever shows a
+ * product reads them at once, and the fold only as snapshots, which are bundles. To whoever writes an adapter, promise this besides:
+ * - **`put` is one atomic step**, and durable when it is answered. A product that is there with the same text keeps its revision.
+ * - **Revisions rise**: whoever goes on after the last revision that it saw misses no change.
+ * - **`publish` is a compare-and-set**: of two callers that name the same `previous` one wins, and the other is answered false.
+ */
+export interface ProductState {
+  /** What became of each, in the order given; one that is given twice is written twice. */
+  put(products: readonly ProductText[]): Promise<readonly ProductChange[]>;
+  /** Texts in the order of the ids; null: not there. */
+  read(ids: readonly string[]): Promise<readonly (string | null)[]>;
+  /** Products by the revision of their last change, after the given one (0: from the first), at most `limit`. Each text is at least as new. */
+  readChanged(after: number, limit: number): Promise<readonly ChangedProduct[]>;
+  status(): Promise<ProductStatus>;
+  /** Replaces what is published if `previous` stands (null: nothing was ever published); also true if `next` stands already. */
+  publish(previous: string | null, next: string): Promise<boolean>;
+}
+
+/**
+ * What became of the orders of a shard. Not a part of `commit`: an order leaves the outbox for this table, and what happens then does not
+ * follow from the log. Writes are fenced by owner, each call is one step, and only absolute values are written.
+ */
+export interface ActionTable {
+  /**
+   * Puts actions that are new here. One whose id is known changes nothing, but for a dead one that an order with a larger `redriven`
+   * drives again. Answers the ids that were put; null: not the owner any more.
+   */
+  accept(shard: number, owner: string, actions: readonly StoredAction[]): Promise<readonly string[] | null>;
+  /**
+   * Sets actions as they are now; of one id the last given stands. False: not the owner any more. When it resolves, what is `attempting`
+   * outlives the process, and as much of the machine as the engine is set to outlive.
+   */
+  write(shard: number, owner: string, actions: readonly StoredAction[]): Promise<boolean>;
+  /** What waits, is being attempted, or was not told yet, by id, after the given one. Fewer than `limit` are all. */
+  readPending(shard: number, after: string | null, limit: number): Promise<readonly StoredAction[]>;
+  /** Dead letters, the last changed first (of one moment: by id, downwards), before the given one. Of many the oldest leave. */
+  readDead(query: DeadQuery): Promise<readonly StoredAction[]>;
+  /** null: there is no dead letter of this id. */
+  readDeadOf(shard: number, id: string): Promise<StoredAction | null>;
+}
+
+export interface DeadQuery {
+  readonly shard: number;
+  /** null: of any. */
+  readonly destination: string | null;
+  readonly before: { readonly changedAt: number; readonly id: string } | null;
+  readonly limit: number;
 }
 
 /** What a snapshot outside of the state has and lacks (semantics 4.7). */

@@ -1,12 +1,17 @@
+import type { ActionRunner } from '../actions/runner.ts';
+import type { ShardActions } from '../actions/shardActions.ts';
 import { isUsherError, UsherError } from '../errors.ts';
 import { foldRecord } from '../fold/fold.ts';
 import { type ReadRecord, readRecord } from '../fold/record.ts';
 import { type FoldSettings, ShardWork } from '../fold/work.ts';
 import type { EventLog, ShardFeed } from '../log/eventLog.ts';
+import { actionsTopic } from '../model/action.ts';
 import { decodeVisitor } from '../model/codec.ts';
-import type { Commit } from '../model/commit.ts';
+import type { Commit, OutboxEntry } from '../model/commit.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
+import { actionsAgainTopic } from '../model/storedAction.ts';
 import type { Bundles } from '../playbook/bundles.ts';
+import type { ActiveBundles } from '../playbook/playbook.ts';
 import type { StateStore, Wakeup } from '../state/stateStore.ts';
 import { CommitSize } from './commitSize.ts';
 import { Fenced } from './fenced.ts';
@@ -23,6 +28,8 @@ export interface ShardServices {
   readonly store: StateStore;
   /** Where outputs go; absent: nowhere, and `fold.outputs` names none. */
   readonly outputs?: OutputServices;
+  /** Who delivers messages; absent: nobody, and what rules send waits in the outbox. */
+  readonly actions?: Pick<ActionRunner, 'open'>;
   readonly bundles: Bundles;
   readonly fold: FoldSettings;
   readonly limits: WorkerLimits;
@@ -155,6 +162,9 @@ class ShardLoop {
   readonly #services: ShardServices;
   readonly #work: ShardWork;
   readonly #writers: OutputWriters;
+  readonly #actions: ShardActions | null;
+  /** Records below were folded before, by a state that is lost: what they send may have been sent. */
+  readonly #againBelow: number;
   #meta: ShardMeta;
   /** What the tail of the log must bring before the state is whole; null: it is. */
   readonly #restored: RestoredShard | null;
@@ -163,6 +173,8 @@ class ShardLoop {
   readonly #commitPrefix: string;
   readonly #size: CommitSize;
   #tickNotBefore = 0;
+  /** Of the activation that is folded next: other shards may load more catalogs than are kept before it is. */
+  #next: { readonly playbook: string; readonly catalog: string; readonly bundles: ActiveBundles } | null = null;
 
   /** `last`: the newest meta that this process knows of the shard. */
   static async own(feed: ShardFeed, services: ShardServices, last: ShardMeta | null): Promise<ShardLoop> {
@@ -176,39 +188,37 @@ class ShardLoop {
     const restored = await restoreShard(owned, rebuilding);
     if (restored !== null)
       services.report(feed.shard, { what: 'rebuilding', from: restored.meta.position, to: restored.until });
-    const meta = restored?.meta ?? (await withLineage(owned, last, rebuilding, services));
+    const { meta, againBelow } =
+      restored === null
+        ? await withLineage(owned, last, rebuilding, services)
+        : { meta: restored.meta, againBelow: restored.until };
     await checkLog(feed.shard, meta, services.log);
-    if (meta.active !== null) await services.bundles.load(meta.active.playbook, meta.active.catalog);
-    const writers = await openWriters(feed, services, meta);
+    const active = meta.active === null ? null : await services.bundles.load(meta.active.playbook, meta.active.catalog);
+    const actions = (await services.actions?.open(feed.shard, meta.owner, !meta.rebuilding)) ?? null;
+    let writers: OutputWriters | null = null;
     try {
-      return await ShardLoop.#open(feed, services, meta, writers, restored);
+      writers = await openWriters(feed, services, meta, actions);
+      return await ShardLoop.#open(feed, services, { meta, active, writers, actions, restored, againBelow });
     } catch (error) {
-      await writers.end();
+      await writers?.end();
+      await actions?.end();
       throw error;
     }
   }
 
-  static async #open(
-    feed: ShardFeed,
-    services: ShardServices,
-    meta: ShardMeta,
-    writers: OutputWriters,
-    restored: RestoredShard | null,
-  ): Promise<ShardLoop> {
+  static async #open(feed: ShardFeed, services: ShardServices, owned: OwnedShard): Promise<ShardLoop> {
+    const { meta, writers } = owned;
     await feed.open(writers.readFrom(meta));
     // Also a shard that stays idle must be trimmed.
     feed.folded(meta.position);
     services.report(feed.shard, { what: 'owned', meta });
-    return new ShardLoop(feed, services, meta, writers, restored);
+    return new ShardLoop(feed, services, owned);
   }
 
-  private constructor(
-    feed: ShardFeed,
-    services: ShardServices,
-    meta: ShardMeta,
-    writers: OutputWriters,
-    restored: RestoredShard | null,
-  ) {
+  private constructor(feed: ShardFeed, services: ShardServices, owned: OwnedShard) {
+    const { meta, active, writers, actions, restored, againBelow } = owned;
+    this.#actions = actions;
+    this.#againBelow = againBelow;
     this.#restored = meta.rebuilding ? restored : null;
     this.#feed = feed;
     this.#services = services;
@@ -218,8 +228,8 @@ class ShardLoop {
     this.#size = new CommitSize(2 * services.limits.cachedVisitors);
     this.#work = new ShardWork({
       meta,
-      active: meta.active === null ? null : services.bundles.get(meta.active.playbook, meta.active.catalog),
-      bundles: (playbook, catalog) => services.bundles.get(playbook, catalog),
+      active,
+      bundles: (playbook, catalog) => this.#bundles(playbook, catalog),
       settings: services.fold,
     });
   }
@@ -229,6 +239,7 @@ class ShardLoop {
     const { limits, machine } = this.#services;
     await this.#writers.room();
     if (this.#writers.isFenced) throw new Fenced('another owner takes the outputs from the state');
+    if (this.#actions?.isFenced) throw new Fenced('another owner has the actions');
     const batch = { records: limits.batchRecords, bytes: limits.batchBytes };
     let records = await this.#feed.take(batch, 0);
     let wakeAt: number | null = null;
@@ -289,6 +300,7 @@ class ShardLoop {
   /** What is on its way to other systems stays in the store, for whoever owns next. */
   async end(): Promise<void> {
     await this.#writers.end();
+    await this.#actions?.end();
   }
 
   get #copiedTo(): number {
@@ -350,7 +362,10 @@ class ShardLoop {
     const shard = this.#feed.shard;
     const { store, limits, bundles } = this.#services;
     const first = reads[0]?.record;
-    if (first?.kind === 'activate') await bundles.load(first.playbook, first.catalog);
+    if (first?.kind === 'activate') {
+      const { playbook, catalog } = first;
+      this.#next = { playbook, catalog, bundles: await bundles.load(playbook, catalog) };
+    }
     const upTo = reads.reduce((most, read) => Math.max(most, read.log.stamp), this.#meta.appendTime);
     const query = { by: 'wall', upTo, after: null, limit: limits.timers } as const;
     const wall = await store.wakeups(shard, query);
@@ -365,9 +380,15 @@ class ShardLoop {
     }
   }
 
+  #bundles(playbook: string, catalog: string): ActiveBundles | null {
+    const next = this.#next;
+    return next?.playbook === playbook && next.catalog === catalog ? next.bundles : null;
+  }
+
   async #commit(): Promise<void> {
     const { machine, outputs, report } = this.#services;
     const changes = this.#work.takeChanges();
+    const outbox = withOrdersAgain(changes.outbox, this.#againBelow);
     const foldedAt = machine.now();
     const visitors = [...changes.visitors].map(([visitor, state]) => writeOf(visitor, state));
     for (const { visitor, profile, slots } of visitors) {
@@ -385,7 +406,7 @@ class ShardLoop {
       meta,
       previous: this.#meta.commit,
       visitors,
-      outbox: changes.outbox,
+      outbox,
       failed: changes.failed,
       retried: changes.retried,
       ...(outputs?.snapshots && { changed: true }),
@@ -407,7 +428,7 @@ class ShardLoop {
     };
     await this.#write(commit);
     this.#meta = meta;
-    this.#writers.committed(meta, changes.outbox);
+    this.#writers.committed(meta, outbox);
     this.#size.committed();
     const doneAt = machine.now();
     report(meta.shard, {
@@ -437,11 +458,34 @@ class ShardLoop {
   }
 }
 
-function openWriters(feed: ShardFeed, services: ShardServices, meta: ShardMeta): Promise<OutputWriters> {
+/** What an owner has when it begins to fold. */
+interface OwnedShard {
+  readonly meta: ShardMeta;
+  readonly active: ActiveBundles | null;
+  readonly writers: OutputWriters;
+  readonly actions: ShardActions | null;
+  readonly restored: RestoredShard | null;
+  readonly againBelow: number;
+}
+
+/** Orders of records that were folded before leave by a topic of their own, so that whoever takes them knows. */
+function withOrdersAgain(entries: readonly OutboxEntry[], below: number): readonly OutboxEntry[] {
+  const isAgain = ({ topic, id }: OutboxEntry) => topic === actionsTopic && Number.parseInt(id, 10) < below;
+  return entries.some(isAgain)
+    ? entries.map((entry) => (isAgain(entry) ? { ...entry, topic: actionsAgainTopic } : entry))
+    : entries;
+}
+
+function openWriters(
+  feed: ShardFeed,
+  services: ShardServices,
+  meta: ShardMeta,
+  actions: ShardActions | null,
+): Promise<OutputWriters> {
   const { outputs, log, store, limits, machine, report } = services;
   return OutputWriters.open({
     meta,
-    services: { copiedTypes: [], ...outputs, outputs: withLog(feed.shard, log, outputs?.outputs) },
+    services: { copiedTypes: [], ...outputs, outputs: withLog(log, outputs?.outputs, actions) },
     log,
     store,
     limits,
@@ -467,19 +511,23 @@ function* partsOf(reads: readonly ReadRecord[]): Generator<readonly ReadRecord[]
   if (from < reads.length) yield reads.slice(from);
 }
 
-/** Another lineage for a state that went back in time (4.2): cursors and versions of before may name what is to come again. */
+/**
+ * Another lineage for a state that went back in time (4.2): cursors and versions of before may name what is to come again, from records
+ * below `againBelow`.
+ */
 async function withLineage(
   owned: ShardMeta,
   last: ShardMeta | null,
   rebuilding: RebuildServices,
   { log, report }: ShardServices,
-): Promise<ShardMeta> {
+): Promise<{ readonly meta: ShardMeta; readonly againBelow: number }> {
   const { shard, position, lineage } = owned;
   const known = last !== null && last.lineage === lineage ? last.position : 0;
   const folded = Math.max(known, (await log.foldedTo?.(shard)) ?? 0);
-  if (position >= folded) return owned;
+  if (position >= folded) return { meta: owned, againBelow: 0 };
   report(shard, { what: 'rolledBack', from: folded, to: position });
-  return commitMeta({ ...owned, lineage: rebuilding.machine.randomId() }, owned, rebuilding);
+  const meta = await commitMeta({ ...owned, lineage: rebuilding.machine.randomId() }, owned, rebuilding);
+  return { meta, againBelow: folded };
 }
 
 /** State and log must belong together (semantics 4.6): the record before the position is the one that was folded last. */

@@ -5,6 +5,7 @@ import { redisStore } from '../../src/state/redisStore.ts';
 import { commitAfter, failedEvent, outboxEntry, write } from '../contract/commits.ts';
 import { until } from '../contract/contract.ts';
 import { redisSettings } from '../contract/redisSubjects.ts';
+import { action } from '../contract/stateStore.actions.ts';
 import { hasRedisServer, type RedisServer, startRedis } from '../support/redisServer.ts';
 import { Connections, hear } from './support.ts';
 
@@ -37,6 +38,8 @@ describe.skipIf(!hasRedisServer)('the state in Redis, as it lies there', () => {
     });
     expect(await store.commit(commit)).toBe('DONE');
     await store.putBundle('hash', 'text');
+    const letters = [action(2, { state: 'dead', told: true }), action(3, { state: 'done', told: true })];
+    await store.actions.accept(1, 'owner', [action(1), ...letters]);
 
     const { admin } = server;
     const keys = (await admin.keys('*')).toSorted();
@@ -47,6 +50,10 @@ describe.skipIf(!hasRedisServer)('the state in Redis, as it lies there', () => {
       [
         "usher:g1:bundle:hash string 0 d",
         "usher:g1:shards string 0 d",
+        "usher:g1:{1296}:actions hash 0 d",
+        "usher:g1:{1296}:actions:dead zset 0 d",
+        "usher:g1:{1296}:actions:done zset 0 d",
+        "usher:g1:{1296}:actions:pending set 0 d",
         "usher:g1:{1296}:failed hash 0 d",
         "usher:g1:{1296}:failed:order zset 0 d",
         "usher:g1:{1296}:historic zset 0 d",
@@ -164,6 +171,21 @@ describe.skipIf(!hasRedisServer)('the state in Redis, as it lies there', () => {
     const read = await store.readFailed({ shard: 1, before: null, limit: 10 });
     expect(read.map(({ position }) => position)).toEqual(['1:3#1', '1:3', '1:2']);
     expect(await server.admin.hlen((await server.admin.keys('*:failed'))[0]!)).toBe(3);
+  });
+
+  it('keeps the newest dead letters of a shard, and ids of done actions, as many as the limits', async () => {
+    const store = await open({ limits: { deadLetters: 3, doneActions: 2 } });
+    await store.own(1, 'owner', shards);
+    const ended = (state: 'dead' | 'done') => (n: number) =>
+      action(n, { state, told: true, changedAt: 1_000 + n, reason: state === 'dead' ? 'REFUSED' : null });
+    await store.actions.accept(1, 'owner', [1, 2, 3, 4, 5].map(ended('dead')));
+    await store.actions.accept(1, 'owner', [11, 12, 13, 14].map(ended('done')));
+    const query = { shard: 1, destination: null, before: null, limit: 10 };
+    expect(await store.actions.readDead(query)).toEqual([5, 4, 3].map(ended('dead')));
+    const [texts] = await server.admin.keys('*:actions');
+    expect((await server.admin.hkeys(texts!)).toSorted()).toEqual([3, 4, 5, 13, 14].map((n) => action(n).order.id));
+    // Nothing but the id.
+    expect(await server.admin.hget(texts!, action(14).order.id)).toBe('done 0 shop_mail ');
   });
 
   it('tells a message that is too large without its visitors, as a gap', async () => {

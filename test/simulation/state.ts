@@ -1,8 +1,10 @@
 import type { Commit, CommitMessage, FailedEvent, OutboxEntry } from '../../src/model/commit.ts';
 import { compareUtf8 } from '../../src/model/shard.ts';
 import { noCounts, type ShardMeta } from '../../src/model/shardMeta.ts';
-import type { CommitResult, StateStore, Wakeup } from '../../src/state/stateStore.ts';
+import type { StoredAction } from '../../src/model/storedAction.ts';
+import type { CommitResult, ProductState, StateStore, Wakeup } from '../../src/state/stateStore.ts';
 import { bundles } from '../support/logs.ts';
+import { type Actions, actionsFor } from './actions.ts';
 import type { Network } from './network.ts';
 import type { SimulatedProcess } from './process.ts';
 
@@ -21,6 +23,7 @@ export interface ShardState {
   readonly outbox: ReadonlyMap<string, OutboxEntry>;
   /** By position, the last failed first to leave. */
   readonly failed: ReadonlyMap<string, FailedEvent>;
+  readonly actions: Actions;
   /** What the commit that made it so published; null: an ownership or the outbox's drainer made it so. */
   readonly message: CommitMessage | null;
 }
@@ -80,8 +83,13 @@ export class SimulatedState {
             segments: {},
           }
         : { ...stands.meta, owner, epoch: stands.meta.epoch + 1, commit };
-    const { visitors, outbox, failed } = stands ?? { visitors: new Map(), outbox: new Map(), failed: new Map() };
-    this.write({ meta, visitors, outbox, failed, message: null });
+    const { visitors, outbox, failed, actions } = stands ?? {
+      visitors: new Map(),
+      outbox: new Map(),
+      failed: new Map(),
+      actions: new Map(),
+    };
+    this.write({ meta, visitors, outbox, failed, actions, message: null });
     return meta;
   }
 
@@ -102,7 +110,7 @@ export class SimulatedState {
     const outbox = new Map(stands.outbox);
     for (const entry of commit.outbox) outbox.set(entry.id, entry);
     const visitors = withWrites(stands.visitors, commit);
-    this.write({ meta, visitors, outbox, failed, message });
+    this.write({ ...stands, meta, visitors, outbox, failed, message });
     return 'DONE';
   }
 
@@ -120,6 +128,27 @@ export class SimulatedState {
     for (const id of ids) outbox.delete(id);
     this.write({ ...stands, outbox, message: null });
     return true;
+  }
+
+  /** @returns the ids of those that were set; null: not the owner any more */
+  setActions(
+    shard: number,
+    owner: string,
+    actions: readonly StoredAction[],
+    isSet: (known: StoredAction | undefined, action: StoredAction) => boolean,
+  ): readonly string[] | null {
+    const stands = this.standing(shard);
+    if (stands?.meta.owner !== owner) return null;
+    const all = new Map(stands.actions);
+    const set: string[] = [];
+    for (const action of actions) {
+      const { id } = action.order;
+      if (!isSet(all.get(id), action)) continue;
+      all.set(id, action);
+      set.push(id);
+    }
+    this.write({ ...stands, actions: all, message: null });
+    return set;
   }
 
   protected write(state: ShardState): void {
@@ -199,14 +228,22 @@ export function stateFor(process: SimulatedProcess, state: SimulatedState, netwo
       read(`failed events of shard ${shard}`, () =>
         [...(state.standing(shard)?.failed.values() ?? [])].reverse().slice(0, limit),
       ),
+    actions: actionsFor(process, state, network),
     readFailedAt: (shard, position) =>
       read(`failed event ${position}`, () => state.standing(shard)?.failed.get(position) ?? null),
     // Bundles are named by their content and never lost; all worlds share the compiled ones.
     putBundle: async () => {},
     readBundle: async (hash) => bundles.text(hash),
+    products: noProducts,
     close: async () => {},
   };
 }
+
+/** A world has the catalogs that it begins with. */
+const none = async (): Promise<never> => {
+  throw new Error('no world imports products');
+};
+const noProducts: ProductState = { put: none, read: none, readChanged: none, status: none, publish: none };
 
 function compareWakeups(a: Wakeup, b: Wakeup): number {
   return a.at - b.at || compareUtf8(a.visitor, b.visitor);

@@ -5,9 +5,12 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sqliteLog } from '../../src/log/sqliteLog.ts';
+import { localBroadcast } from '../../src/push/localBroadcast.ts';
 import { openSqlite, type SqliteFile, type SqliteOptions } from '../../src/sqlite/sqlite.ts';
+import { sqliteStore } from '../../src/state/sqliteStore.ts';
 import { until } from '../contract/contract.ts';
 import { sqliteOptions, temporaryFolder } from '../contract/sqliteSubjects.ts';
+import { action } from '../contract/stateStore.actions.ts';
 
 let folder: string;
 let remove: () => Promise<void>;
@@ -136,6 +139,18 @@ describe('opening the data folder', () => {
     db.exec('pragma user_version = 99');
     db.close();
     await expect(open()).rejects.toMatchObject({ code: 'DATA_VERSION', message: expect.stringContaining('99') });
+  });
+
+  it('adds what a file of version 1 lacks, and leaves the rest as it is', async () => {
+    const made = await open();
+    await sqliteStore(made, localBroadcast()).own(1, 'owner', 4);
+    await made.close();
+    const db = new DatabaseSync(join(folder, 'usher.db'));
+    db.exec('drop table actions; pragma user_version = 1');
+    db.close();
+    const store = sqliteStore(await open(), localBroadcast());
+    expect((await store.readMeta(1))?.owner).toBe('owner');
+    expect(await store.actions.accept(1, 'owner', [action(1)])).toEqual([action(1).order.id]);
   });
 
   it('refuses another number of shards, naming the one it was made with', async () => {

@@ -9,7 +9,14 @@ import { type EventLogSubject, eventLogCases } from '../eventLog.contract.ts';
 import { openSqliteLog, openSqliteStore, sqliteOptions, temporaryFolder } from '../sqliteSubjects.ts';
 import { type StateStoreSubject, stateStoreCases } from '../stateStore.contract.ts';
 import { forgetsAnAppend, givesAnOffsetTwice } from './logs.ts';
-import { commitsHalf, ignoresTheFence, losesATimer, publishesBeforeItCommits } from './stores.ts';
+import {
+  attemptsForAnybody,
+  commitsHalf,
+  ignoresTheFence,
+  losesATimer,
+  publishesBeforeItCommits,
+  takesOrdersTwice,
+} from './stores.ts';
 
 /** The case of this name must fail, and for the promise that is broken rather than for a fault of the wrapper. */
 async function expectCaught<Subject extends { close(): Promise<void> }>(
@@ -96,5 +103,17 @@ describe('the contract suites catch a broken adapter', () => {
   it('a store that publishes before it commits', async () => {
     const name = 'publishes one message a commit, after it is written, also when no visitor changed';
     await expectCaught(stateStoreCases, name, withPublishingFirst, /to deeply equal/);
+  });
+
+  it('a store that takes an order again', async () => {
+    const open = withStore(takesOrdersTwice);
+    const name = 'takes an order once, however often it comes, whatever has become of it';
+    await expectCaught(stateStoreCases, name, open, /to deeply equal \[\]/);
+    await expectCaught(stateStoreCases, 'drives nothing again that is not dead', open, /to deeply equal \[\]/);
+  });
+
+  it('a store that lets anybody say what becomes of a message', async () => {
+    const name = 'fences actions of a process that is not the owner any more: nothing changes';
+    await expectCaught(stateStoreCases, name, withStore(attemptsForAnybody), /expected true to be false/);
   });
 });

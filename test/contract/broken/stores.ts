@@ -1,11 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Commit } from '../../../src/model/commit.ts';
 import type { Broadcast } from '../../../src/push/broadcast.ts';
-import type { CommitResult, StateStore } from '../../../src/state/stateStore.ts';
+import type { ActionTable, CommitResult, StateStore } from '../../../src/state/stateStore.ts';
 
-/** The store with another `commit`. */
-function changed(store: StateStore, commit: (commit: Commit) => Promise<CommitResult>): StateStore {
+/** The store with another `commit`, or other actions. */
+function changed(
+  store: StateStore,
+  commit: (commit: Commit) => Promise<CommitResult>,
+  actions: ActionTable = store.actions,
+): StateStore {
   return {
+    actions,
     own: (shard, owner, shards) => store.own(shard, owner, shards),
     load: (shard, visitors) => store.load(shard, visitors),
     commit,
@@ -22,6 +27,7 @@ function changed(store: StateStore, commit: (commit: Commit) => Promise<CommitRe
     readFailedAt: (shard, position) => store.readFailedAt(shard, position),
     putBundle: (hash, text) => store.putBundle(hash, text),
     readBundle: (hash) => store.readBundle(hash),
+    products: store.products,
     close: () => store.close(),
   };
 }
@@ -68,5 +74,34 @@ export function publishesBeforeItCommits(store: StateStore, broadcast: Broadcast
   return changed(store, (commit) => {
     broadcast.publish(commit.message);
     return store.commit(commit);
+  });
+}
+
+/** Takes an order again that comes again: a crash between taking it and removing it from the outbox sends a message twice. */
+export function takesOrdersTwice(store: StateStore): StateStore {
+  const { actions } = store;
+  return withActions(store, {
+    accept: async (shard, owner, orders) =>
+      (await actions.write(shard, owner, orders)) ? orders.map(({ order }) => order.id) : null,
+  });
+}
+
+/** Writes what becomes of a message for whoever asks, owner or not: two processes attempt the same one. */
+export function attemptsForAnybody(store: StateStore): StateStore {
+  const { actions } = store;
+  return withActions(store, {
+    write: async (shard, _owner, orders) => actions.write(shard, (await store.readMeta(shard))?.owner ?? '', orders),
+  });
+}
+
+function withActions(store: StateStore, changes: Partial<ActionTable>): StateStore {
+  const { actions } = store;
+  return changed(store, (commit) => store.commit(commit), {
+    accept: (shard, owner, orders) => actions.accept(shard, owner, orders),
+    write: (shard, owner, orders) => actions.write(shard, owner, orders),
+    readPending: (shard, after, limit) => actions.readPending(shard, after, limit),
+    readDead: (query) => actions.readDead(query),
+    readDeadOf: (shard, id) => actions.readDeadOf(shard, id),
+    ...changes,
   });
 }

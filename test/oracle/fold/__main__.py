@@ -42,7 +42,7 @@ def look(shards):
     for shard in shards.values():
         for visitor in shard.visitors.values() if shard.active else ():
             scope = Scope(shard.active, visitor, visitor.now)
-            facts[visitor.id] = {root: scope[root] for root in ("visitor", "session", "cart", "traits")}
+            facts[visitor.id] = {root: scope[root] for root in ("visitor", "session", "cart", "traits", "consent")}
     return {
         "lines": list(lines_of(shards)),
         "facts": facts,

@@ -25,7 +25,7 @@ class Scope(dict):
 
     def forget_visitor(self):
         """The visitor changed; the event did not."""
-        for root in ("cart", "visitor", "session", "traits", "segments"):
+        for root in ("cart", "visitor", "session", "traits", "consent", "segments"):
             self.pop(root, None)
 
     def make_event(self):
@@ -34,11 +34,16 @@ class Scope(dict):
     def make_product(self):
         product_id = (self.properties or {}).get("productId")
         product = self.catalog.get(product_id) if isinstance(product_id, str) else None
-        return product and {**product, "price": to_major(product["price"], self.playbook.digits)}
+        if not product:
+            return product
+        stock = product.get("stock")
+        availability = product.get("availability", "out_of_stock" if stock == 0 else "in_stock")
+        price = to_major(product["price"], self.playbook.digits)
+        return {**product, "price": price, "stock": stock, "availability": availability}
 
     def make_page(self):
         context = (self.event or {}).get("context") or {}
-        names = ("url", "path", "title", "referrer", "page", "locale", "timeZone", "viewport")
+        names = ("url", "path", "title", "referrer", "page", "locale", "timeZone", "viewport", "globalPrivacyControl")
         return {name: context.get(name) for name in names} | {"campaign": campaign_of(context)}
 
     def make_device(self):
@@ -59,6 +64,13 @@ class Scope(dict):
 
     def make_traits(self):
         return self.with_traits("traits", {})
+
+    def make_consent(self):
+        values = self.with_traits("consent", {})
+        signal = self["visitor"].get("privacyControlAt")
+        if signal is not None and signal >= (values["marketingAt"] or 0):
+            values["marketing"] = False
+        return values
 
     def make_segments(self):
         return {id_: id_ in self.visitor.segments for id_ in self.playbook.segments.conditions}
@@ -142,10 +154,10 @@ def cart_view(cart, digits):
     id_, lines, _ = cart
     return {
         "id": id_,
-        "value": to_major(sum(quantity * price for _, quantity, price in lines), digits),
+        "value": to_major(sum(quantity * price for _, quantity, price, _ in lines), digits),
         "lines": [
             {"productId": product, "quantity": quantity, "price": to_major(price, digits)}
-            for product, quantity, price in lines
+            for product, quantity, price, _ in lines
         ],
     }
 

@@ -132,6 +132,7 @@ class Show:
         exclude = show.get("exclude") or {}
         self.bought, self.shown = exclude.get("bought", False), exclude.get("shown")
         texts = [name for text in texts_of(contents[self.content], declared, digits) for name in text.reads]
+        texts += [f"{name.rpartition('.')[0]}.id" for name in texts if is_live_fact(name, names)]
         of_while = [] if self.holds is None else self.holds.reads
         needed = texts + [name for name in of_while if "." in name and name.split(".")[0] in ("event", "product", *names)]
         needed += ["product.id"] if self.bought else []
@@ -139,6 +140,16 @@ class Show:
         asked = [name for cel in asked for name in cel.reads if name != "now" and is_single_fact(name, declared)]
         self.captures = list(dict.fromkeys(needed + asked))[:MAX_CAPTURES]
         self.reads = [*texts, *of_while, *(self.condition.reads if self.condition else [])]
+
+
+def is_live_fact(name, names):
+    """Of a product, what a page shows as it is now (5.1)."""
+    *before, product, field = ["", *name.split(".")]
+    return (
+        field in ("price", "stock", "availability", "image")
+        and product == "product"
+        and (before == [""] or (len(before) == 2 and before[1] in names))
+    )
 
 
 class SetTrait:
