@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { Destinations } from './actions/destinations.ts';
+import { type LocalMailServer, startLocalMail } from './actions/localMail.ts';
 import { type Config, isClustered } from './config.ts';
 import { UsherError } from './errors.ts';
 import { BundleTopic } from './kafka/bundleTopic.ts';
@@ -41,6 +42,8 @@ export interface RunningUsher {
   readonly port: number;
   /** Development only: the secret key with every scope, also kept in the data folder for the command line. */
   readonly devKey: string | null;
+  /** Development only: the mail server of this process, whose mails the page /inbox shows. */
+  readonly mailUrl: string | null;
   readonly playbook: Playbook;
   readonly problems: readonly Problem[];
   /** Resolves when all that was accepted before the call is folded, by whichever process. */
@@ -89,13 +92,16 @@ async function compose(
     ? await openCluster(config, options, shared)
     : await openEmbedded(config, options, shared.closers);
   const { log, store } = engines;
+  const mailbox = await openMailbox(config, shared.closers);
   let listensAt: string | null = null;
-  const destinations = own === null ? null : openDestinations(config, engines, shared.closers);
-  const messages = destinations === null ? null : messagesOf(config, own!.playbook, destinations, () => listensAt);
+  const destinations = own === null ? null : openDestinations(config, engines, mailbox, shared.closers);
+  const messages =
+    destinations === null ? null : messagesOf(config, own!.playbook, destinations, () => listensAt, shared.logger);
   const parts: Parts = {
     ...shared,
     config,
     engines,
+    ...(mailbox && { mailbox }),
     ...(messages && { messages }),
     metrics: createMetrics(),
     bundles: new Bundles((hash) => store.readBundle(hash)),
@@ -122,6 +128,7 @@ async function compose(
     url: front.url,
     port: front.port,
     devKey: front.devKey,
+    mailUrl: mailbox?.url ?? null,
     playbook: front.playbook(),
     problems: own?.problems ?? [],
     caughtUp: () => allFolded(engines, parts.stopping),
@@ -130,9 +137,24 @@ async function compose(
   };
 }
 
+/** In development mail needs no configuring: it goes to this process, and the page /inbox shows it. */
+async function openMailbox(config: Config, closers: Parts['closers']): Promise<LocalMailServer | null> {
+  const hasServer = config.smtpUrl.some((entry) => /^smtps?:/.test(entry));
+  if (config.mode !== 'development' || config.role === 'gateway' || hasServer) return null;
+  const mailbox = await startLocalMail();
+  closers.push(() => mailbox.close());
+  return mailbox;
+}
+
 /** Where messages go. Closed after the worker, which ends its attempts first. */
-function openDestinations(config: Config, { outputs }: Engines, closers: Parts['closers']): Destinations {
-  const destinations = new Destinations({ ...config, outputs: outputs?.outputs ?? null });
+function openDestinations(
+  config: Config,
+  { outputs }: Engines,
+  mailbox: LocalMailServer | null,
+  closers: Parts['closers'],
+): Destinations {
+  const smtpUrl = mailbox === null ? config.smtpUrl : [...config.smtpUrl, mailbox.url];
+  const destinations = new Destinations({ ...config, smtpUrl, outputs: outputs?.outputs ?? null });
   closers.push(() => destinations.close());
   return destinations;
 }

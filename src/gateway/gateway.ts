@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { Config } from '../config.ts';
 import type { EventLog } from '../log/eventLog.ts';
+import type { LocalMailbox } from '../model/localMail.ts';
 import { lagReasons, type Readiness, readinessOf } from '../observe/health.ts';
 import { listen } from '../observe/listen.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -34,6 +35,8 @@ export interface GatewayOptions {
   readonly playbook: () => Playbook;
   /** Its products; without it the start page's shop has none. */
   readonly catalog?: () => Catalog;
+  /** Mail that this process keeps in development; absent: it goes to another server. */
+  readonly mailbox?: LocalMailbox;
   /** Its `images` are served under /playbook/images. */
   readonly playbookFolder: string;
   /** The built web files: index.html, usher.js, … */

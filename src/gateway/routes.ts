@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { type ErrorCode, errorCatalogue, isUsherError, UsherError } from '../errors.ts';
+import type { LocalMailbox } from '../model/localMail.ts';
 import type { Readiness } from '../observe/health.ts';
 import type { Catalog } from '../playbook/playbook.ts';
 import { readBody } from './body.ts';
@@ -10,6 +11,7 @@ import type { Execution } from './execution.ts';
 import { answerFast, fastRequest, sendFast } from './fastLane.ts';
 import { type PackedPage, packGraphiql } from './graphiql.ts';
 import { limits } from './limits.ts';
+import { answerInbox } from './mailInbox.ts';
 import { answerUnsubscribe } from './messageLinks.ts';
 import { sendFile, sendJson, sendPacked, sendText } from './pages.ts';
 import { productsAnswer } from './products.ts';
@@ -25,6 +27,8 @@ export interface RoutesOptions {
   readonly origins: Origins;
   readonly playbookFolder: string;
   readonly catalog?: () => Catalog;
+  /** Mail that this process keeps in development; absent: it goes to another server. */
+  readonly mailbox?: LocalMailbox;
   readonly assetsFolder: string;
   readonly ready: () => Promise<Readiness>;
   readonly isStopping: () => boolean;
@@ -82,6 +86,10 @@ export class Routes {
         }
         if (path.startsWith('/assets/') && services.config.mode === 'development')
           return sendFile(request, response, assetsFolder, path.slice(1));
+        if (/^\/inbox(\/|$)/.test(path) && services.config.mode === 'development') {
+          const { mailbox = null } = this.#options;
+          return answerInbox(request, response, path, { mailbox, assetsFolder, closing: services.closing });
+        }
     }
     sendText(response, 404, 'Not found\n');
   }

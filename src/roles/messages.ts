@@ -16,16 +16,20 @@ const dayMs = 86_400_000;
 /**
  * How this process makes messages, and where they go.
  * @param listensAt where this process answers; asked when a message leaves, which may be before it does
- * @throws UsherError CONFIG_INVALID when the playbook's destinations need settings that are not there
+ * @throws UsherError CONFIG_INVALID in production, when the playbook's destinations need settings that are not there
  */
 export function messagesOf(
   config: Config,
   playbook: Playbook,
   destinations: Destinations,
   listensAt: () => string | null,
+  logger: Logger,
 ): Messages {
-  const problems = destinations.use(playbook.destinations).filter(({ isFatal }) => isFatal);
-  if (problems.length > 0) throw new UsherError('CONFIG_INVALID', problems.map(({ message }) => message).join('; '));
+  const problems = destinations.use(playbook.destinations);
+  // Whoever tries a playbook out has no secrets for it yet; its messages wait for them.
+  const fatal = config.mode === 'production' ? problems.filter(({ isFatal }) => isFatal) : [];
+  if (fatal.length > 0) throw new UsherError('CONFIG_INVALID', fatal.map(({ message }) => message).join('; '));
+  for (const { id, message } of problems) logger.warn({ destination: id }, message);
   const hasMail = [...playbook.destinations.values()].some(({ kind }) => kind === 'smtp');
   if (hasMail && config.mode === 'production' && config.publicUrl === undefined) {
     const message =
