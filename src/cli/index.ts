@@ -7,6 +7,7 @@ import { config } from './config.ts';
 import { describe } from './describe.ts';
 import { explain } from './explain.ts';
 import { failed } from './failed.ts';
+import { profiles } from './profiles.ts';
 import { rebuild } from './rebuild.ts';
 import { replay } from './replay.ts';
 import { schema } from './schema.ts';
@@ -20,6 +21,7 @@ const commands: readonly Command[] = [
   tryEvent,
   tail,
   explain,
+  profiles,
   replay,
   failed,
   topology,
