@@ -77,10 +77,9 @@ export interface RejectedRecord extends RecordBase {
   readonly value?: string;
 }
 
-/** An anonymous visitor has turned out to be a known user (semantics 8.1). */
+/** An anonymous visitor turns out to be a known user (semantics 8.1); in the anonymous visitor's shard. */
 export interface IdentifiedRecord extends RecordBase {
   readonly kind: 'identified';
-  /** The anonymous one. */
   readonly visitor: string;
   /** `u:…`. */
   readonly user: string;

@@ -145,9 +145,9 @@ export interface SlotsView {
   readonly now: number;
   readonly lastAppend: number;
   readonly version: number;
-  /** The known user that this visitor has become; null: none (8.1). */
-  readonly alias?: string | null;
   /** Offsets of this visitor's records still held (7.3). */
   readonly held: readonly number[];
+  /** The known user that this visitor turned out to be: its token reads nothing any more (8.3). */
+  readonly alias?: string | null;
   readonly slots: { readonly [slot: string]: Slot };
 }
