@@ -9,6 +9,7 @@ import { config } from './config.ts';
 import { describe } from './describe.ts';
 import { explain } from './explain.ts';
 import { failed } from './failed.ts';
+import { profiles } from './profiles.ts';
 import { rebuild } from './rebuild.ts';
 import { replay } from './replay.ts';
 import { schema } from './schema.ts';
@@ -23,6 +24,7 @@ const commands: readonly Command[] = [
   tail,
   explain,
   catalog,
+  profiles,
   replay,
   failed,
   actions,

@@ -3,7 +3,8 @@ import type { TraitStates } from '../model/traitStates.ts';
 import type { Timer } from '../model/visitor.ts';
 import type { AbsenceTrigger, Expression, Playbook } from '../playbook/playbook.ts';
 import { maxKeys, maxPageViews } from './limits.ts';
-import type { EventScope } from './scope.ts';
+import { type EventScope, valueAt } from './scope.ts';
+import { type Delayed, maxDelayed } from './sending.ts';
 import { type Partial, unitedPartials } from './sequences.ts';
 import { earlierOf, keyOfValue, laterOf, type Pair, type Uniting, unitedList } from './uniteLists.ts';
 import { maxWaits, textOf, type Wait } from './waits.ts';
@@ -26,20 +27,22 @@ export function unitedRules(
 ): { readonly rules: TraitStates; readonly timers: readonly Timer[] } {
   const { user, other } = states;
   const changes: [string, Json | undefined][] = [];
-  const names = new Set([...user.entries(), ...other.entries()].map(([name]) => name));
+  const names = [...new Set([...user.entries(), ...other.entries()].map(([name]) => name))].sort();
   const united = new UnitedTimers(timers);
+  const delayed = timers.user.filter(isSend);
   for (const name of names) {
     const pair = { user: user.get(name), other: other.get(name) };
     const [kind = '', per = ''] = name.split('.', 2);
     let state: Json | undefined;
     if (kind === 'wait') state = unitedWaits(name.slice('wait.'.length), pair as Pair<never>, uniting, united);
+    else if (kind === 'quiet') state = unitedDelayed(name, pair as Pair<never>, timers.other, uniting, delayed);
     else if (kind === 'limit' || kind === 'group') {
       state = unitedCounts(per, pair, uniting, per === 'key' ? keyOfLimit(name, kind, uniting) : null);
     } else if (pair.user === undefined || pair.other === undefined) state = pair.user ?? pair.other;
     else state = unitedState(kind, { user: pair.user, other: pair.other }, uniting);
     if (state !== pair.user) changes.push([name, state]);
   }
-  return { rules: changes.length === 0 ? user : user.with(changes), timers: united.all() };
+  return { rules: changes.length === 0 ? user : user.with(changes), timers: [...united.all(), ...delayed] };
 }
 
 function unitedState(kind: string, states: Pair<Json>, uniting: Uniting): Json {
@@ -173,6 +176,33 @@ function isOverByOrder(
   const isOrder = (type: string) => [...playbook!.traits.values()].some(({ cart }) => cart?.order === type);
   if (!absence.absent.some(isOrder)) return false;
   return absence.key === null || cartKeys(absence.key, side, uniting)?.from === text;
+}
+
+const isSend = ({ what }: Timer) => what === 'send';
+
+/**
+ * Messages that wait for the end of quiet hours: the user's, and as many of the other's as may wait besides, of entries of which the user
+ * has none. What is about the other's cart is about the united one.
+ * @param kept their timers; those of the other's are added
+ */
+function unitedDelayed(
+  name: string,
+  { user, other }: Pair<readonly Delayed[] | undefined>,
+  othersTimers: readonly Timer[],
+  { scopes }: UnitingRules,
+  kept: Timer[],
+): Json | undefined {
+  const rule = name.slice('quiet.'.length);
+  const all = [...(user ?? [])];
+  for (const message of other ?? []) {
+    const [entry, action, id, at, values, facts, by, cart] = message;
+    const timer = othersTimers.find(({ what, key }) => what === 'send' && key[0] === rule && key[1] === String(entry));
+    if (timer === undefined || kept.length >= maxDelayed || all.some(([place]) => place === entry)) continue;
+    const isCart = cart !== null && scopes !== null && cart === valueAt(scopes.other, 'cart.id');
+    all.push([entry, action, id, at, values, facts, by, isCart ? valueAt(scopes.united, 'cart.id') : cart]);
+    kept.push(timer);
+  }
+  return all.length === 0 ? undefined : (all as unknown as Json);
 }
 
 type TimedWait = readonly [key: string, wait: Wait, timer: Timer | null];

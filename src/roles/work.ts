@@ -72,7 +72,7 @@ export async function startWork(parts: Parts, own: RightPlaybook): Promise<Work>
   // The first start of all: an event that came before any playbook would decide nothing. Later starts answer at once, and fold what
   // is behind meanwhile.
   if ((await store.readMeta(0))?.active == null) await published;
-  keepCatalog(parts, publisher, name);
+  keepCatalog(parts, publisher, published, name);
   return {
     worker,
     publisher,
@@ -91,8 +91,9 @@ export async function startWork(parts: Parts, own: RightPlaybook): Promise<Work>
 function keepCatalog(
   { config, logger, metrics, engines, closers, stopping }: Parts,
   publisher: Publisher,
+  published: Promise<void>,
   name: string,
-) {
+): void {
   const keeper = new CatalogKeeper({
     store: engines.store,
     publisher,
@@ -103,7 +104,11 @@ function keepCatalog(
     report: (event) => reportCatalog(logger, event),
   });
   metrics.readCatalog(() => keeper.figures);
-  const done = keeper.run();
+  // Whoever waits for the first publishing is told when it fails.
+  const done = published.then(
+    () => keeper.run(),
+    () => {},
+  );
   closers.push(() => done);
 }
 

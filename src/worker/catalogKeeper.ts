@@ -65,7 +65,8 @@ export class CatalogKeeper {
     const { value }: ReadPublished = made ?? read;
     this.#products = status.products;
     this.#madeAt = value?.madeAt ?? 0;
-    // Nothing is published yet: the first worker to publish its folder sees to it.
-    if (value !== null) await publisher.follow(value);
+    // A state that lost everything: what the log says was active is put back.
+    if (value === null) await publisher.publish();
+    else await publisher.follow(value);
   }
 }

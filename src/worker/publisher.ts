@@ -136,8 +136,10 @@ export class Publisher {
   }
 
   async #unpublished(): Promise<Omit<Published, 'playbook' | 'base'>> {
-    const { store } = this.#options;
-    const active = (await store.readMeta(0))?.active ?? null;
+    const { store, worker } = this.#options;
+    // Those of this process are folded as far as the log goes, whatever became of the state.
+    const own = [...worker.states().values()].find(({ meta }) => meta?.active != null)?.meta;
+    const active = (own ?? (await store.readMeta(0)))?.active ?? null;
     return { ...(await restoreLayers(store, active?.catalog ?? null)), madeAt: 0, making: null };
   }
 

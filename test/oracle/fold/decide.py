@@ -15,7 +15,8 @@ class Decision:
 
     def __init__(self, scope):
         self.scope, self.errors, self.fired = scope, 0, 0
-        self.shown, self.emitted, self.waits = [], [], []
+        self.shown, self.emitted, self.sent, self.waits = [], [], [], []
+        self.withheld = 0
         self.wait = self.next_change = None
         self.entered, self.left = [], []
 
