@@ -1,4 +1,5 @@
 import { domainToASCII } from 'node:url';
+import { isMailAddress } from '../model/mailAddress.ts';
 
 /** Who a mail is from. */
 export interface Mailbox {
@@ -7,20 +8,12 @@ export interface Mailbox {
   readonly domain: string;
 }
 
-/** An address that can stand in an envelope and a header: one @, nothing that ends it early, no longer than SMTP takes. */
-const address = /^[^\s@<>()[\]\\,;:"\p{C}]{1,64}@[^\s@<>()[\]\\,;:"\p{C}]{1,253}$/u;
-const addressBytesMax = 254;
-
-export function isMailAddress(text: string): boolean {
-  return address.test(text) && Buffer.byteLength(text) <= addressBytesMax;
-}
-
 /**
  * `Shop <shop@example.com>`, `"Shop, Ltd." <…>`, or the address alone.
  * @throws Error saying what was expected
  */
 export function mailbox(text: string): Mailbox {
-  const [, quoted, plain, within] = /^(?:"([^"\\]*)"|([^"<>]*?))\s*<([^<>]*)>$/.exec(text.trim()) ?? [];
+  const [, quoted, plain, within] = /^(?:"([^"\\]*)"|([^<>]*?))\s*<([^<>]*)>$/.exec(text.trim()) ?? [];
   const name = (quoted ?? plain ?? '').trim();
   const found = (within ?? text).trim();
   if (!isMailAddress(found) || /\p{C}/u.test(name)) {

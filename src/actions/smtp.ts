@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
+import { isMailAddress } from '../model/mailAddress.ts';
 import { composeMail } from './composeMail.ts';
 import type { Attempt, DeliveryOutcome, Destination, OutgoingMessage } from './destination.ts';
-import { asciiDomain, isMailAddress, type Mailbox, mailbox } from './mailAddress.ts';
+import { asciiDomain, type Mailbox, mailbox } from './mailAddress.ts';
 import { delivered, refused, retry, Underway, unknown } from './outcomes.ts';
 import { SmtpPool } from './smtpPool.ts';
 import { type SmtpError, type SmtpLimits, type SmtpSession, smtpDefaults } from './smtpSession.ts';

@@ -1,8 +1,22 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Destination } from '../../src/actions/destination.ts';
 import { smtpDestination } from '../../src/actions/smtp.ts';
 import { attempt, message } from '../actions/messages.ts';
 import { startTestUsher, type TestUsher } from '../support/startUsher.ts';
+
+const lookMails = `format: 1
+currency: USD
+timezone: UTC
+destinations:
+  mail: { kind: smtp, from: Shop <shop@shop.example> }
+actions:
+  look: { destination: mail, to: visitor.email, with: { product: text }, subject: "You looked at \${with.product}", text: "\${unsubscribe}" }
+rules:
+  tell: { when: product_viewed, then: [{ send: { action: look, with: { product: event.productId } } }] }
+`;
 
 let usher: TestUsher;
 let shop: Destination;
@@ -86,6 +100,26 @@ describe('the inbox of development', () => {
     '/inboxes',
   ])('has nothing at %s', async (path) => {
     expect(await statusOf(`${usher.url}${path}`)).toBe(404);
+  });
+
+  it('shows what rules send, with nothing configured', async () => {
+    const playbook = await mkdtemp(join(tmpdir(), 'usher-inbox-'));
+    await writeFile(join(playbook, 'playbook.yaml'), lookMails);
+    try {
+      await using own = await startTestUsher({ playbook });
+      const profile = 'mutation ($i: UpdateProfileInput!) { updateProfile(input: $i) { __typename } }';
+      const visitor = { visitorId: 'dev:ann' };
+      const track = 'mutation ($i: TrackEventInput!) { trackEvent(input: $i) { outcome { status } } }';
+      const event = { type: 'product_viewed', properties: { productId: 'p_017' } };
+      await own.query(profile, { i: { visitor, email: 'ann@example.com' } }, own.devKey!);
+      await own.query(track, { i: event }, 'dev:ann');
+      const mails = async () => (await (await fetch(`${own.url}/inbox/mails.json`)).json()).mails;
+      await expect
+        .poll(mails, { timeout: 20_000 })
+        .toMatchObject([{ to: ['ann@example.com'], subject: 'You looked at p_017', from: 'Shop <shop@shop.example>' }]);
+    } finally {
+      await rm(playbook, { recursive: true, force: true });
+    }
   });
 
   it('has no mails when they go to another server, and says so', async () => {
