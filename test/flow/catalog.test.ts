@@ -42,6 +42,8 @@ describePair('imported products', () => {
     expect(await titleOf(shopper, 'last_look')).toBe('Tent: 349.00,  left, in_stock');
     await put({ id: 'tent', name: 'Tent', price: 299.5, stock: 2 });
     await expect.poll(() => titleOf(shopper, 'last_look'), { timeout: 10_000 }).toBe('Tent: 299.50, 2 left, in_stock');
+    const listed = (await (await fetch(`${usher.url}/playbook/products.json`)).json()) as { products: Product[] };
+    expect(listed.products.find(({ id }) => id === 'tent')).toMatchObject({ price: 299.5, stock: 2 });
     const facts = '{ personalizedSlots(names: ["last_look"]) { why { facts { name value } } } }';
     const { data } = await usher.query(facts, {}, shopper.token);
     expect(data.personalizedSlots[0].why.facts).toContainEqual({ name: 'product.price', value: 349 });
