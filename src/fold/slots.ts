@@ -1,5 +1,5 @@
 import type { Shown } from '../decide/rules.ts';
-import { CapturedScope, type EventScope } from '../decide/scope.ts';
+import { CapturedScope, type EventScope, readsCaptured } from '../decide/scope.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import type { Candidate, Cause, Fact, Slot, Timer, Visitor } from '../model/visitor.ts';
 import type { ActiveBundles, Exclusion, Rule, Show } from '../playbook/playbook.ts';
@@ -161,7 +161,8 @@ export class SlotsDraft {
     if (show === null || (show.while === null && show.exclude === null)) return true;
     try {
       if (show.exclude !== null && isExcluded(show.exclude, candidate.content, candidate.facts, scope)) return false;
-      return show.while === null || show.while.evaluate(new CapturedScope(scope, candidate.facts));
+      if (show.while === null) return true;
+      return show.while.evaluate(readsCaptured(show.while) ? new CapturedScope(scope, candidate.facts) : scope);
     } catch {
       this.errors++;
       return false;
