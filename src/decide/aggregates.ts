@@ -53,6 +53,12 @@ export function readAggregate(trait: Trait, state: Json | undefined, now: number
   return values;
 }
 
+/** The same of one group of a grouped trait; undefined: it is not there. */
+export function readGroup(trait: Trait, state: Json | undefined, group: string, now: number): Json | undefined {
+  const body = groupIn(bodyOf(trait, state) as Groups | undefined, group);
+  return body === undefined ? undefined : readBody(trait, body, now);
+}
+
 /** When, after `now`, the next step leaves the window; null: nothing is in it. */
 export function nextLeaving(trait: Trait, state: Json | undefined, now: number): number | null {
   const body = bodyOf(trait, state);
@@ -81,7 +87,7 @@ export function scoreReaches(
 ): number | null {
   const body = bodyOf(trait, state);
   if (body === undefined) return null;
-  const score = group === null ? body : (body as unknown as Groups).find(([each]) => each === group)?.[1];
+  const score = group === null ? body : groupIn(body as unknown as Groups, group);
   if (score === undefined) return null;
   const [value, at] = score as unknown as Score;
   const sign = Math.sign(value);
@@ -94,6 +100,11 @@ export function bodyOf(trait: Trait, state: Json | undefined): Json | undefined 
   return Array.isArray(state) && state.length === 2 && state[0] === trait.signature ? (state[1] as Json) : undefined;
 }
 
+function groupIn(groups: Groups | undefined, group: string): Json | undefined {
+  if (groups !== undefined) for (const [each, body] of groups) if (each === group) return body;
+  return undefined;
+}
+
 /** Whether it is the state of a structured trait, whichever: a text and a list. */
 export function isSigned(state: readonly Json[]): boolean {
   return state.length === 2 && typeof state[0] === 'string' && Array.isArray(state[1]);
@@ -103,7 +114,7 @@ function nextGroups(trait: Trait, before: Groups | undefined, event: Contributio
   const groups = before ?? [];
   const { group } = event;
   if (group === null) return before as Json | undefined;
-  const kept = groups.find(([each]) => each === group)?.[1];
+  const kept = groupIn(groups, group);
   const next = nextBody(trait, kept, event);
   // What is not in the window was not seen. A group that keeps its value was: it is the last to leave.
   const isUnseen = next === undefined || (next === kept && trait.window !== null);

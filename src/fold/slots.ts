@@ -1,6 +1,6 @@
 import { consents } from '../decide/consent.ts';
 import type { Shown } from '../decide/rules.ts';
-import { CapturedScope, type EventScope } from '../decide/scope.ts';
+import { CapturedScope, type EventScope, readsCaptured } from '../decide/scope.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import type { Candidate, Cause, Fact, Slot, Timer, Visitor } from '../model/visitor.ts';
 import type { ActiveBundles, Exclusion, Rule, Show } from '../playbook/playbook.ts';
@@ -182,7 +182,8 @@ export class SlotsDraft {
     try {
       if (!consents(show.purpose, scope)) return false;
       if (show.exclude !== null && isExcluded(show.exclude, candidate.content, candidate.facts, scope)) return false;
-      return show.while === null || show.while.evaluate(new CapturedScope(scope, candidate.facts));
+      if (show.while === null) return true;
+      return show.while.evaluate(readsCaptured(show.while) ? new CapturedScope(scope, candidate.facts) : scope);
     } catch {
       this.errors++;
       return false;

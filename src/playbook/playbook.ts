@@ -199,6 +199,13 @@ export interface Scope {
   readonly now: number;
 }
 
+/** Reads one group of a grouped trait (`traits.interest.tents`) off a root, which need not read the other groups for it. */
+export const groupAt = Symbol('groupAt');
+export interface GroupedRoot {
+  /** Undefined: there is no such group. */
+  [groupAt](trait: string, group: string): Json | undefined;
+}
+
 /** What makes a rule run. */
 export type Trigger =
   | { readonly kind: 'event' }
