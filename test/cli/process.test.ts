@@ -112,7 +112,8 @@ describe('usher start', () => {
     const without = await start('--port', '0', '--data', data, '--mode', 'production').ended;
     expect(without.output).toMatch(/CONFIG_INVALID: secret/);
     const secret = 'x'.repeat(32);
-    const running = start('--port', '0', '--data', data, '--mode', 'production', '--secret', secret);
+    const publicUrl = ['--public-url', 'https://usher.shop.example'];
+    const running = start('--port', '0', '--data', data, '--mode', 'production', '--secret', secret, ...publicUrl);
     const url = await running.url;
     const answer = await fetch(`${url}/graphql`, {
       method: 'POST',
