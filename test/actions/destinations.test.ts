@@ -1,6 +1,7 @@
 import { afterEach, expect, it } from 'vitest';
 import { type DeclaredDestination, type DestinationSettings, Destinations } from '../../src/actions/destinations.ts';
 import { startLocalMail } from '../../src/actions/localMail.ts';
+import { loadConfig } from '../../src/config.ts';
 import { startHookReceiver } from '../support/hookReceiver.ts';
 import { attempt, message } from './messages.ts';
 import { secret } from './webhookSubject.ts';
@@ -75,4 +76,21 @@ it('keeps what another playbook declares alike, opens anew what has changed, and
   open.use(declared({ crm }));
   expect(open.get('shop_mail')).toBeNull();
   expect(await mail.deliver(message(1), attempt)).toEqual({ kind: 'retry', detail: 'the destination is closed' });
+});
+
+it('has settings that are read from the environment, and say what is wrong without showing it', () => {
+  const env = {
+    USHER_SMTP_URL: 'smtp://u:p@mail.example:587, other_mail=smtps://mail.example',
+    USHER_WEBHOOK_SECRETS: `CRM_SECRET=${secret},CRM_SECRET=whsec_b2xk`,
+    USHER_WEBHOOK_ALLOW_PRIVATE: '10.1.0.0/16,::1',
+  };
+  expect(loadConfig({ env }).config).toMatchObject({
+    smtpUrl: ['smtp://u:p@mail.example:587', 'other_mail=smtps://mail.example'],
+    webhookSecrets: [`CRM_SECRET=${secret}`, 'CRM_SECRET=whsec_b2xk'],
+    webhookAllowPrivate: ['10.1.0.0/16', '::1'],
+  });
+  for (const wrong of [{ USHER_SMTP_URL: 'mail.example:hunter2' }, { USHER_WEBHOOK_SECRETS: 'hunter2' }]) {
+    expect(() => loadConfig({ env: wrong })).toThrow(/CONFIG_INVALID|expected/);
+    expect(() => loadConfig({ env: wrong })).not.toThrow(/hunter2/);
+  }
 });
