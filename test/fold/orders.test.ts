@@ -139,6 +139,15 @@ describe('a rule that sends', () => {
     expect(new Set(shop.orders.map(({ id }) => id)).size).toBe(2);
   });
 
+  it('keeps the first 50 lines of a cart', () => {
+    const shop = known();
+    for (let n = 0; n < 51; n++) shop.did('cart_item_added', { productId: `q${n}`, quantity: 1, price: 1 }, minute + n);
+    const [order] = shop.tick(hour).orders as [ActionOrder];
+    const lines = order.with['cart.lines'] as readonly { readonly productId: string }[];
+    expect([lines.length, lines[0]!.productId, lines.at(-1)!.productId]).toEqual([50, 'q0', 'q49']);
+    expect(order.with['cart.value']).toBe(51);
+  });
+
   it('sends what the event told', () => {
     const shop = known().did('search_performed', { query: 'tents' }, minute);
     expect(shop.orders.map(({ action, to, with: kept, at }) => [action, to, kept, at])).toEqual([
@@ -365,6 +374,25 @@ describe('quiet hours', () => {
       const [mail] = identified(shop, late + hour).tick(morning).orders;
       expect(mail).toMatchObject({ visitor: 'u:ann', with: { 'cart.id': 2, 'cart.value': 20 } });
     });
+  });
+
+  it('keep eight messages of one visitor waiting, and withhold a ninth', () => {
+    const rule = (n: number) =>
+      `  r${n}: { when: search_performed, then: [{ send: { action: night, with: { query: '"${n}"' } } }] }`;
+    const nine = bundles.addPlaybook(`
+format: 1
+timezone: Europe/Berlin
+destinations: { crm: { kind: topic } }
+actions: { night: { destination: crm, with: { query: text }, quiet: 22:00-08:00 } }
+rules:
+${Array.from({ length: 9 }, (_, n) => rule(n)).join('\n')}
+`);
+    const shop = new OurShop().activate(nine, 0).did('search_performed', { query: 'a' }, late);
+    expect(shop.counted).toEqual({ ordered: 0, delayedOrders: 8, withheld: 1 });
+    // Again: each takes its own place, the ninth has none.
+    shop.did('search_performed', { query: 'b' }, late + minute);
+    expect(shop.counted).toEqual({ ordered: 0, delayedOrders: 16, withheld: 2 });
+    expect(shop.tick(morning).orders.map(({ rule }) => rule)).toEqual(['r0', 'r1', 'r2', 'r3', 'r4', 'r5', 'r6', 'r7']);
   });
 
   it('go on waiting when the end comes late, in the next quiet hours', () => {
