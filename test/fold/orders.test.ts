@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
+import { explainAction } from '../../src/fold/explain.ts';
 import { type ActionOrder, actionsTopic } from '../../src/model/action.ts';
 import { movesTopic } from '../../src/model/commit.ts';
 import { TestBundles } from '../support/bundles.ts';
@@ -374,6 +375,14 @@ describe('quiet hours', () => {
       const [mail] = identified(shop, late + hour).tick(morning).orders;
       expect(mail).toMatchObject({ visitor: 'u:ann', with: { 'cart.id': 2, 'cart.value': 20 } });
     });
+  });
+
+  it('are told by who explains the message', () => {
+    const { shard } = known().did('product_viewed', { productId: 'p1' }, late);
+    const explained = explainAction(shard.fold().visitor('u:ann')!, 'night', shard.active!, noon + late);
+    expect(explained.map(({ ruleId, outcome, reasons }) => [ruleId, outcome, reasons])).toEqual([
+      ['by_night', 'waits', ['waits for the end of quiet hours, until 2026-11-26T07:00:00Z; then it is asked again']],
+    ]);
   });
 
   it('keep eight messages of one visitor waiting, and withhold a ninth', () => {
