@@ -94,6 +94,7 @@ export const errorCatalogue = {
   VISITOR_INVALID: { retryable: false, help: 'A visitor id is 1 to 128 bytes of UTF-8 without control characters.' },
   BATCH_TOO_LARGE: { retryable: false, help: 'Send the events in several calls; the limit is in the message.' },
   SLOT_UNKNOWN: { retryable: false, help: 'Ask for a slot that the playbook declares.' },
+  ACTION_UNKNOWN: { retryable: false, help: 'Ask for an action that the playbook declares.' },
   TOO_MANY_NAMES: { retryable: false, help: 'Ask for fewer slots in one call; the limit is in the message.' },
   FAILED_EVENT_UNKNOWN: {
     retryable: false,

@@ -25,19 +25,37 @@ interface RuleExplanation {
   readonly facts: readonly { readonly name: string; readonly value: unknown }[];
 }
 
+const actionQuery = `query ExplainAction($visitor: VisitorRef!, $action: String!) {
+  rules: explainAction(visitor: $visitor, action: $action) {
+    ruleId name contentId outcome reasons decidedAt expiresAt facts { name value }
+  }
+}`;
+
 export const explain: Command = {
   name: 'explain',
-  summary: 'Why a visitor sees what a slot shows, and why nothing else',
+  summary: 'Why a visitor sees what a slot shows, and why nothing else; or is sent no message',
   positionals: [
     { name: 'VISITOR', required: true, help: 'dev:alice, u:USER, or an anonymous id' },
-    { name: 'SLOT', required: true, help: 'The slot' },
+    { name: 'SLOT', required: true, help: 'The slot; with --action the action' },
   ],
-  options: { json: { type: 'boolean', help: 'As JSON' }, ...clientOptions },
+  options: {
+    action: { type: 'boolean', help: 'Of a message: why the rules that send it do not, or that it waits' },
+    json: { type: 'boolean', help: 'As JSON' },
+    ...clientOptions,
+  },
   async run(args, io) {
     const [visitorId, slot] = args.positionals;
     const client = connect(args, io);
     const style = styleOf(io);
     try {
+      if (args.options['action'] === true) {
+        const asked = { visitor: { visitorId }, action: slot };
+        const { rules } = await client.need<{ rules: RuleExplanation[] | null }>(actionQuery, asked, io.signal);
+        if (args.options['json'] === true) io.out(JSON.stringify(rules));
+        else if (rules === null) io.out(`Nothing is known of ${printable(visitorId!)}: nothing is sent.`);
+        else for (const line of rulesOf(rules, style)) io.out(line);
+        return 0;
+      }
       const variables = { visitor: { visitorId }, slot };
       const { explain } = await client.need<{ explain: Explanation | null }>(query, variables, io.signal);
       if (args.options['json'] === true) io.out(JSON.stringify(explain));
@@ -54,12 +72,16 @@ function* linesOf({ winner, contentId, rules }: Explanation, style: Style): Gene
   yield winner === null
     ? `Shows the fallback ${style.bold(contentId)}: no rule shows anything here now.`
     : `Shows ${style.bold(contentId)} by the rule ${style.bold(winner)}.`;
+  yield* rulesOf(rules, style);
+}
+
+function* rulesOf(rules: readonly RuleExplanation[], style: Style): Generator<string> {
   for (const rule of rules) {
     const mark =
       rule.outcome === 'shown'
         ? style.green('shown')
-        : rule.outcome === 'lost'
-          ? style.yellow('lost ')
+        : rule.outcome === 'lost' || rule.outcome === 'waits'
+          ? style.yellow(rule.outcome.padEnd(5))
           : style.dim('out  ');
     yield '';
     yield `${mark}  ${style.bold(rule.ruleId)}  ${style.dim(printable(rule.name))}  → ${rule.contentId}`;

@@ -1,10 +1,11 @@
 import { consentMissing, consents } from '../decide/consent.ts';
 import { isInTime, mayRun, ranTimes } from '../decide/limits.ts';
 import { EventScope, valueAt } from '../decide/scope.ts';
+import { addressed } from '../decide/sending.ts';
 import { partialLength } from '../decide/sequences.ts';
 import type { Json } from '../model/json.ts';
 import type { Candidate, Visitor } from '../model/visitor.ts';
-import type { ActiveBundles, Condition, Playbook, Rule, Show } from '../playbook/playbook.ts';
+import type { ActiveBundles, Condition, Playbook, Rule, Send, Show } from '../playbook/playbook.ts';
 import { type PresentContext, present } from './present.ts';
 import { isExcluded } from './slots.ts';
 import { wordsFor } from './why.ts';
@@ -20,9 +21,10 @@ export interface Explanation {
 export interface RuleExplanation {
   readonly ruleId: string;
   readonly name: string;
+  /** Of a message the action. */
   readonly contentId: string;
-  /** `shown`: it wins. `lost`: it wants to. `out`: it does not. */
-  readonly outcome: 'shown' | 'lost' | 'out';
+  /** `shown`: it wins. `lost`: it wants to. `out`: it does not. `waits`: its message waits for the end of quiet hours. */
+  readonly outcome: 'shown' | 'lost' | 'out' | 'waits';
   /** In words; of a winner how it came. */
   readonly reasons: readonly string[];
   /** What was captured when it was decided, and of one that is out what its conditions read now. */
@@ -32,7 +34,7 @@ export interface RuleExplanation {
   readonly expiresAt: number | null;
 }
 
-const order = { shown: 0, lost: 1, out: 2 } as const;
+const order = { shown: 0, lost: 1, out: 2, waits: 3 } as const;
 const maxFacts = 16;
 
 /**
@@ -67,6 +69,27 @@ export function explainSlot(
   return { slot, winner: shown.winner?.rule ?? null, contentId: shown.content.id, rules };
 }
 
+/**
+ * Of every rule that sends this message why it would not now, as far as it can be told without an event; or that it waits.
+ * @param now wall clock, ms
+ */
+export function explainAction(
+  visitor: Visitor,
+  action: string,
+  bundles: ActiveBundles,
+  now: number,
+): readonly RuleExplanation[] {
+  const { playbook } = bundles;
+  const at = visitor.historic ? visitor.now : Math.max(visitor.now, now);
+  const explainer = new RuleExplainer(visitor, new EventScope(bundles, visitor, at, null, at), playbook, at);
+  const rules: RuleExplanation[] = [];
+  for (const rule of playbook.rules.values()) {
+    const send = rule.entries.find((entry): entry is Send => entry.do === 'send' && entry.action === action);
+    if (send !== undefined) rules.push(explainer.waiting(rule, send) ?? explainer.out(rule, send));
+  }
+  return rules.sort((a, b) => (a.ruleId < b.ruleId ? -1 : 1));
+}
+
 function decided(rule: Rule, candidate: Candidate, outcome: 'shown' | 'lost', reason: string): RuleExplanation {
   const { content, facts, cause, expiresAt } = candidate;
   return {
@@ -95,15 +118,31 @@ class RuleExplainer {
     this.#now = now;
   }
 
-  out(rule: Rule, show: Show): RuleExplanation {
-    const reasons = [...this.#standing(rule), ...this.#conditions(rule, show), ...this.#counts(rule, show)];
+  /** null: no message of it waits. */
+  waiting(rule: Rule, { action }: Send): RuleExplanation | null {
+    const timer = this.#visitor.timers.find(({ what, key }) => what === 'send' && key[0] === rule.id);
+    if (timer === undefined) return null;
+    return {
+      ruleId: rule.id,
+      name: rule.name,
+      contentId: action,
+      outcome: 'waits',
+      reasons: [`waits for the end of quiet hours, until ${instant(timer.due!)}; then it is asked again`],
+      facts: [],
+      decidedAt: null,
+      expiresAt: null,
+    };
+  }
+
+  out(rule: Rule, entry: Show | Send): RuleExplanation {
+    const reasons = [...this.#standing(rule), ...this.#conditions(rule, entry), ...this.#counts(rule, entry)];
     const { if: only, unless } = rule;
-    const reads = [only, unless, show.if, show.while].flatMap((condition) => condition?.reads ?? []);
+    const reads = [only, unless, entry.if, whileOf(entry)].flatMap((condition) => condition?.reads ?? []);
     const facts = [...new Set(reads)].filter((name) => this.#isOfVisitor(name)).slice(0, maxFacts);
     return {
       ruleId: rule.id,
       name: rule.name,
-      contentId: show.content,
+      contentId: entry.do === 'show' ? entry.content : entry.action,
       outcome: 'out',
       reasons: reasons.length > 0 ? reasons : ['its conditions hold; it runs when its trigger comes'],
       facts: facts.map((name) => ({ name, value: valueAt(this.#scope, name) })),
@@ -134,21 +173,22 @@ class RuleExplainer {
     return `waits until ${instant(due)}, unless ${trigger.absent.join(' or ')} comes`;
   }
 
-  *#conditions(rule: Rule, show: Show): Generator<string> {
-    for (const condition of [rule.if, show.if, show.while]) {
+  *#conditions(rule: Rule, entry: Show | Send): Generator<string> {
+    for (const condition of [rule.if, entry.if, whileOf(entry)]) {
       for (const part of condition?.parts ?? []) {
         const found = this.#try(part);
         if (found === false) yield `${part.source} does not hold${this.#valuesOf(part)}`;
         else if (found === null) yield `${part.source} is asked when an event comes`;
       }
     }
-    const { purpose } = show;
+    const { purpose } = entry;
     if (purpose !== null && !consents(purpose, this.#scope)) yield consentMissing(purpose);
+    if (entry.do === 'send' && !this.#hasAddress(entry)) yield `${entry.action} has no address to go to`;
     if (rule.unless !== null && this.#try(rule.unless) === true)
       yield `unless ${rule.unless.source} holds${this.#valuesOf(rule.unless)}`;
   }
 
-  *#counts(rule: Rule, show: Show): Generator<string> {
+  *#counts(rule: Rule, entry: Show | Send): Generator<string> {
     const { limit } = rule;
     try {
       if (!mayRun(rule, this.#visitor.rules, this.#scope, this.#playbook)) {
@@ -159,8 +199,16 @@ class RuleExplainer {
     } catch {
       // A key of the event: which one it will be is not known.
     }
-    if (show.exclude !== null && isExcluded(show.exclude, show.content, [], this.#scope))
-      yield `${show.content} was shown ${show.exclude.shown} times`;
+    if (entry.do === 'show' && entry.exclude !== null && isExcluded(entry.exclude, entry.content, [], this.#scope))
+      yield `${entry.content} was shown ${entry.exclude.shown} times`;
+  }
+
+  #hasAddress({ action }: Send): boolean {
+    try {
+      return addressed(this.#playbook.actions.get(action)!, [], this.#scope) !== null;
+    } catch {
+      return false;
+    }
   }
 
   /** null: it asks for something that only an event has. */
@@ -186,6 +234,10 @@ class RuleExplainer {
 }
 
 const lasting = new Set(['cart', 'visitor', 'session', 'traits', 'segments', 'consent', 'now']);
+
+function whileOf(entry: Show | Send): Condition | null {
+  return entry.do === 'show' ? entry.while : null;
+}
 
 function perOf({ limit }: Rule): string {
   if (limit === null) return '';

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
+import { explainAction } from '../../src/fold/explain.ts';
 import { type ActionOrder, actionsTopic } from '../../src/model/action.ts';
 import { movesTopic } from '../../src/model/commit.ts';
 import { TestBundles } from '../support/bundles.ts';
@@ -137,6 +138,15 @@ describe('a rule that sends', () => {
     // The first add to a cart that was emptied is of the visitor as before it, so it waits by the new number.
     expect(shop.orders.map(({ with: kept }) => kept['cart.id'])).toEqual([1, 2]);
     expect(new Set(shop.orders.map(({ id }) => id)).size).toBe(2);
+  });
+
+  it('keeps the first 50 lines of a cart', () => {
+    const shop = known();
+    for (let n = 0; n < 51; n++) shop.did('cart_item_added', { productId: `q${n}`, quantity: 1, price: 1 }, minute + n);
+    const [order] = shop.tick(hour).orders as [ActionOrder];
+    const lines = order.with['cart.lines'] as readonly { readonly productId: string }[];
+    expect([lines.length, lines[0]!.productId, lines.at(-1)!.productId]).toEqual([50, 'q0', 'q49']);
+    expect(order.with['cart.value']).toBe(51);
   });
 
   it('sends what the event told', () => {
@@ -365,6 +375,33 @@ describe('quiet hours', () => {
       const [mail] = identified(shop, late + hour).tick(morning).orders;
       expect(mail).toMatchObject({ visitor: 'u:ann', with: { 'cart.id': 2, 'cart.value': 20 } });
     });
+  });
+
+  it('are told by who explains the message', () => {
+    const { shard } = known().did('product_viewed', { productId: 'p1' }, late);
+    const explained = explainAction(shard.fold().visitor('u:ann')!, 'night', shard.active!, noon + late);
+    expect(explained.map(({ ruleId, outcome, reasons }) => [ruleId, outcome, reasons])).toEqual([
+      ['by_night', 'waits', ['waits for the end of quiet hours, until 2026-11-26T07:00:00Z; then it is asked again']],
+    ]);
+  });
+
+  it('keep eight messages of one visitor waiting, and withhold a ninth', () => {
+    const rule = (n: number) =>
+      `  r${n}: { when: search_performed, then: [{ send: { action: night, with: { query: '"${n}"' } } }] }`;
+    const nine = bundles.addPlaybook(`
+format: 1
+timezone: Europe/Berlin
+destinations: { crm: { kind: topic } }
+actions: { night: { destination: crm, with: { query: text }, quiet: 22:00-08:00 } }
+rules:
+${Array.from({ length: 9 }, (_, n) => rule(n)).join('\n')}
+`);
+    const shop = new OurShop().activate(nine, 0).did('search_performed', { query: 'a' }, late);
+    expect(shop.counted).toEqual({ ordered: 0, delayedOrders: 8, withheld: 1 });
+    // Again: each takes its own place, the ninth has none.
+    shop.did('search_performed', { query: 'b' }, late + minute);
+    expect(shop.counted).toEqual({ ordered: 0, delayedOrders: 16, withheld: 2 });
+    expect(shop.tick(morning).orders.map(({ rule }) => rule)).toEqual(['r0', 'r1', 'r2', 'r3', 'r4', 'r5', 'r6', 'r7']);
   });
 
   it('go on waiting when the end comes late, in the next quiet hours', () => {

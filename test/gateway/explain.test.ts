@@ -47,3 +47,34 @@ describe('the explanation of a slot, asked of a running Usher', () => {
     expect((await ask('dev:alice', 'product_upsell', 'dev:bob')).errors?.[0]?.extensions?.code).toBe('FORBIDDEN');
   });
 });
+
+describe('the explanation of a message, asked of a running Usher', () => {
+  const askAction = (visitor: string, action: string, token = usher.devKey!) =>
+    usher.query(
+      `query ($visitor: ID!, $action: String!) { explainAction(visitor: { visitorId: $visitor }, action: $action) { ruleId contentId outcome reasons } }`,
+      { visitor, action },
+      token,
+    );
+
+  it('tells of each rule that sends it what keeps it from that: consent, an address, what its trigger waits for', async () => {
+    const { data, errors } = await askAction('dev:alice', 'cart_mail');
+    expect(errors).toBeUndefined();
+    expect(data.explainAction).toMatchObject([{ ruleId: 'cart_reminder', contentId: 'cart_mail', outcome: 'out' }]);
+    const [{ reasons }] = data.explainAction as [{ reasons: string[] }];
+    expect(reasons).toEqual([
+      expect.stringMatching(/^waits until .*, unless order_completed comes$/),
+      'visitor.email != "" does not hold: visitor.email = ""',
+      'there is no consent to marketing',
+      'cart_mail has no address to go to',
+    ]);
+  });
+
+  it('is none for a visitor of whom nothing is known, and refuses an action that the playbook has not', async () => {
+    expect(await askAction('dev:nobody', 'cart_mail')).toEqual({ data: { explainAction: null } });
+    expect((await askAction('dev:alice', 'cart_mial')).errors?.[0]).toMatchObject({
+      message: '"cart_mial" is not an action of the playbook; did you mean "cart_mail"?',
+      extensions: { code: 'ACTION_UNKNOWN' },
+    });
+    expect((await askAction('dev:alice', 'cart_mail', 'dev:bob')).errors?.[0]?.extensions?.code).toBe('FORBIDDEN');
+  });
+});

@@ -1,4 +1,4 @@
-import { explainVisitorSlot } from '../explainer.ts';
+import { explainVisitorAction, explainVisitorSlot } from '../explainer.ts';
 import { visitorFor } from '../visitorRef.ts';
 import type { Builder } from './builder.ts';
 
@@ -7,9 +7,10 @@ export function addExplain(builder: Builder): void {
     fields: (t) => ({
       ruleId: t.exposeID('ruleId'),
       name: t.exposeString('name'),
-      contentId: t.exposeID('contentId'),
+      contentId: t.exposeID('contentId', { description: 'What it shows; of a message the action.' }),
       outcome: t.exposeString('outcome', {
-        description: 'shown: it wins. lost: it wants to be shown. out: it does not.',
+        description:
+          'shown: it wins. lost: it wants to be shown. out: it does not. waits: its message waits for the end of quiet hours.',
       }),
       reasons: t.exposeStringList('reasons', { description: 'Why, in words.' }),
       facts: t.field({
@@ -45,6 +46,20 @@ export function addExplain(builder: Builder): void {
       },
       resolve: (_root, { visitor, slot }, context) =>
         explainVisitorSlot(context.services, visitorFor(context.identity(), visitor, 'read'), slot),
+    }),
+  );
+  builder.queryField('explainAction', (t) =>
+    t.field({
+      type: ['RuleExplanation'],
+      nullable: true,
+      description:
+        'Of every rule that sends this message why it would not send it to a visitor now, or that it waits. Needs a secret key of scope read; null: not known (yet).',
+      args: {
+        visitor: t.arg({ type: 'VisitorRef', required: true }),
+        action: t.arg.string({ required: true }),
+      },
+      resolve: (_root, { visitor, action }, context) =>
+        explainVisitorAction(context.services, visitorFor(context.identity(), visitor, 'read'), action),
     }),
   );
 }
