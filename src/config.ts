@@ -218,6 +218,42 @@ export const settings = {
     secret: true,
     help: 'Secret keys for servers, comma-separated, each `usk_…=scope+scope` with the scopes write, read, import, operate.',
   }),
+  identitySecrets: setting({
+    env: 'USHER_IDENTITY_SECRETS',
+    schema: list.refine(
+      (entries) => entries.every((entry) => entry.length >= 32),
+      'expected at least 32 characters each',
+    ),
+    default: [] as string[],
+    secret: true,
+    help: "Secrets by which the site's backend signs tokens for identify (HS256), comma-separated, each SECRET or KID:SECRET of at least 32 characters; several while one follows another.",
+  }),
+  identityJwks: setting<string | undefined>({
+    env: 'USHER_IDENTITY_JWKS',
+    schema: z
+      .string()
+      .min(1)
+      .refine(
+        (place) => !/^http:/.test(place) || /^http:\/\/(localhost|127\.0\.0\.1)[:/]/.test(place),
+        'expected https://…, or a file; http:// of this machine alone',
+      )
+      .optional(),
+    default: undefined,
+    help: "Address or file of the public keys (JWKS) of the site's backend, for tokens of RS256, ES256 or EdDSA.",
+  }),
+  identityAudience: setting({
+    env: 'USHER_IDENTITY_AUDIENCE',
+    schema: z.string().min(1),
+    default: 'usher',
+    help: 'What a token for identify must have as aud.',
+  }),
+  identityMaxHours: setting({
+    env: 'USHER_IDENTITY_MAX_HOURS',
+    schema: whole(1, 24 * 30),
+    default: 1,
+    unit: 'h',
+    help: 'How far in the future the exp of a token for identify may be.',
+  }),
   corsOrigins: setting({
     env: 'USHER_CORS_ORIGINS',
     schema: list,

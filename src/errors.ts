@@ -27,10 +27,44 @@ export const errorCatalogue = {
     retryable: false,
     help: 'Close subscriptions that are not needed; the limit is in the message.',
   },
+  TOKEN_SUPERSEDED: {
+    retryable: false,
+    help: 'This visitor has become a known user, on another page or device. Reads need a token of the user (identify), or a new visit; what was shown is the fallback.',
+  },
   BAD_CURSOR: { retryable: false, help: 'Use a cursor that this Usher gave for this visitor.' },
   INTERNAL: {
     retryable: true,
     help: 'A fault of Usher. The log of the server has the details under the id in the message.',
+  },
+  // who the visitor is
+  IDENTITY_TOKEN_INVALID: {
+    retryable: false,
+    help: "The token is not one that the site's backend signed for this Usher, or was changed; docs/identity.md shows how to make one.",
+  },
+  IDENTITY_TOKEN_EXPIRED: { retryable: false, help: "Ask the site's backend for a new token, and show it at once." },
+  IDENTITY_TOKEN_EARLY: {
+    retryable: true,
+    help: "The token's nbf is in the future: compare the clocks of backend and Usher, or leave nbf out.",
+  },
+  IDENTITY_TOKEN_AUDIENCE: {
+    retryable: false,
+    help: 'The token is meant for another program: its aud must be the setting identityAudience.',
+  },
+  IDENTITY_TOKEN_USED: {
+    retryable: false,
+    help: "A token is for one visitor. Ask the site's backend for a new one; if no page of yours shows one twice, somebody has stolen it.",
+  },
+  IDENTITY_KNOWN_USER: {
+    retryable: false,
+    help: 'Another user is known on this device. Call reset (usher.reset(), or startVisit without a token) when one logs out, then identify.',
+  },
+  IDENTITY_NOT_SET_UP: {
+    retryable: false,
+    help: 'Set identitySecrets or identityJwks, so that Usher can check who signed the token.',
+  },
+  IDENTITY_KEYS_UNAVAILABLE: {
+    retryable: true,
+    help: 'The address or file of identityJwks gives no keys at the moment. The log of the server says why.',
   },
   // an event
   EVENT_SHAPE: { retryable: false, help: 'Give either `type` with `properties`, or `event` with exactly one member.' },

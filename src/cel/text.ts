@@ -10,8 +10,8 @@ export interface CelText {
   readonly holes: readonly Cel[];
   /** Dotted names that its holes read, each once. */
   readonly reads: readonly string[];
-  /** A hole whose fact is missing is empty. */
-  render(scope: object): string;
+  /** A hole whose fact is missing is empty. `write` is how the value of a hole enters the text [as it is]. */
+  render(scope: object, write?: (value: string, hole: string) => string): string;
 }
 export type TextResult =
   | { readonly ok: true; readonly text: CelText }
@@ -96,8 +96,10 @@ export function compileText(source: string, declared: Declarations, minorDigits:
   if (problems.length > 0) return { ok: false, problems };
   const holes = compiled.filter((part): part is Cel => typeof part === 'object' && part !== null);
   const reads = [...new Set(holes.flatMap((hole) => hole.reads))];
-  const render = (scope: object) =>
-    compiled.map((part) => (typeof part === 'string' ? part : show(part as Cel, scope, minorDigits))).join('');
+  const render: CelText['render'] = (scope, write = (value) => value) =>
+    compiled
+      .map((part) => (typeof part === 'string' ? part : write(show(part!, scope, minorDigits), part!.source)))
+      .join('');
   return { ok: true, text: { source, holes, reads, render } };
 }
 

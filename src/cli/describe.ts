@@ -1,14 +1,14 @@
 import { resolve } from 'node:path';
 import { UsherError } from '../errors.ts';
 import { readPlaybook } from '../playbook/read.ts';
-import { segmentSaid, traitSaid } from '../playbook/sentence.ts';
+import { messageSaid, segmentSaid, traitSaid } from '../playbook/sentence.ts';
 import { playbookFolder, playbookPositional } from './check.ts';
 import type { Command } from './command.ts';
 import { styleOf } from './style.ts';
 
 export const describe: Command = {
   name: 'describe',
-  summary: 'Read a playbook aloud: each rule, segment and trait as a sentence',
+  summary: 'Read a playbook aloud: each rule, action, segment and trait as a sentence',
   positionals: [playbookPositional],
   options: {
     slot: { type: 'string', value: 'SLOT', help: 'Only rules that show something in this slot' },
@@ -35,6 +35,7 @@ export const describe: Command = {
     if (rules.length === 0) io.out('No such rule.');
     // Those who ask for the rules of a slot or an event get nothing else.
     if (slot !== undefined || event !== undefined) return 0;
+    for (const action of playbook.actions.values()) say(`actions.${action.id}`, action.name, messageSaid(action));
     for (const segment of playbook.segments.values()) say(`segments.${segment.id}`, segment.name, segmentSaid(segment));
     for (const trait of playbook.traits.values())
       if (trait.path[0] === 'traits') say(`traits.${trait.name}`, '', traitSaid(trait, playbook.events));

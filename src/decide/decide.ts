@@ -25,7 +25,7 @@ export interface PlacedEvent {
 export interface Decision {
   /** With session, traits, segments and rules' states as after the step. */
   readonly visitor: Visitor;
-  readonly effects: Pick<RulesRun, 'shown' | 'emitted' | 'fired' | 'errors'>;
+  readonly effects: Pick<RulesRun, 'shown' | 'emitted' | 'sent' | 'withheld' | 'fired' | 'errors'>;
   readonly entered: readonly string[];
   readonly left: readonly string[];
   /** Timers of rules that the event sets and cancels. */
@@ -38,7 +38,14 @@ export interface Decision {
   readonly scope: EventScope | null;
 }
 
-const noEffects = { shown: [], emitted: [], fired: [], errors: 0 };
+export const noEffects: Decision['effects'] = {
+  shown: [],
+  emitted: [],
+  sent: [],
+  withheld: [],
+  fired: [],
+  errors: 0,
+};
 const undecided = { effects: noEffects, entered: [], left: [], waits: [], nextChange: null, wait: null, scope: null };
 const phraseLimit = 160;
 
@@ -142,11 +149,15 @@ function runStep(
   if (visitor !== segments.visitor) scope.moveTo(visitor);
   return {
     visitor,
-    effects: { shown: run.shown, emitted: run.emitted, fired: run.fired, errors: run.errors + segments.errors },
+    effects: { ...effectsOf(run), errors: run.errors + segments.errors },
     entered,
     left,
     nextChange: nextChange(visitor, bundles, scope, run.set.length > 0),
   };
+}
+
+function effectsOf({ shown, emitted, sent, withheld, fired }: RulesRun): Omit<Decision['effects'], 'errors'> {
+  return { shown, emitted, sent, withheld, fired };
 }
 
 function withSegmentRules(

@@ -46,6 +46,7 @@ export function pageView(context: PageContext | undefined): { [name: string]: Js
     locale: context?.locale ?? null,
     timeZone: context?.timeZone ?? null,
     viewport: context?.viewport ?? null,
+    globalPrivacyControl: context?.globalPrivacyControl ?? null,
     campaign: campaignOf(context),
   };
 }

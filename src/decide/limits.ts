@@ -37,6 +37,32 @@ export function ranTimes(rule: Rule, limit: Limit, states: TraitStates, scope: S
   return countOf(limit, states.get(nameOf(rule, limit)), scope, playbook);
 }
 
+/** What a run is counted by now; null: the rule has no limit. */
+export function countsBy({ limit }: Rule, scope: Scope, playbook: Playbook): Json {
+  return limit === null ? null : countedBy(limit, scope, playbook);
+}
+
+/**
+ * Asks the limit again for a run that was counted by `by` when it was decided, and happens only now: on another day it counts there too.
+ * @returns the rules' states, and what it is counted by; null: the limit is reached
+ */
+export function recounted(
+  rule: Rule,
+  by: Json,
+  states: TraitStates,
+  scope: Scope,
+  playbook: Playbook,
+): { readonly states: TraitStates; readonly by: Json } | null {
+  const { limit } = rule;
+  if (limit === null) return { states, by };
+  const name = nameOf(rule, limit);
+  const state = states.get(name);
+  const today = limit.per === 'day' ? timeOf(scope, playbook).date : by;
+  if (today === by) return timesOf(limit, state, by) > limit.times ? null : { states, by };
+  if (countOf(limit, state, scope, playbook) >= limit.times) return null;
+  return { states: states.with([[name, counted(limit, state, scope, playbook)]]), by: today };
+}
+
 /** The rules' states after this one has run. */
 export function withRun(rule: Rule, before: TraitStates, scope: Scope, playbook: Playbook): TraitStates {
   const changes: [string, Json][] = [];
@@ -73,7 +99,10 @@ type Count = readonly [by: Json, times: number];
 
 function countOf(limit: Limit, state: Json | undefined, scope: Scope, playbook: Playbook): number {
   // Also while nothing is counted: a key that fails must do so before the rule runs, not after.
-  const by = countedBy(limit, scope, playbook);
+  return timesOf(limit, state, countedBy(limit, scope, playbook));
+}
+
+function timesOf(limit: Limit, state: Json | undefined, by: Json): number {
   if (state === undefined) return 0;
   if (limit.per === 'key') {
     return (state as unknown as readonly Count[]).find(([key]) => key === by)?.[1] ?? 0;

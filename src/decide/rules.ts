@@ -1,10 +1,12 @@
 import type { Json, JsonObject } from '../model/json.ts';
 import type { TraitStates } from '../model/traitStates.ts';
 import type { Fact } from '../model/visitor.ts';
-import type { Emit, Entry, Playbook, Rule, Scope, SetTrait, Show } from '../playbook/playbook.ts';
+import type { Emit, Entry, Playbook, Rule, Scope, Send, SetTrait, Show } from '../playbook/playbook.ts';
 import { boundedValue } from './bounds.ts';
-import { isInTime, mayRun, withRun } from './limits.ts';
+import { consentMissing, consents } from './consent.ts';
+import { countsBy, isInTime, mayRun, withRun } from './limits.ts';
 import { type EventScope, NamedScope, valueAt } from './scope.ts';
+import { addressed, type Sent, valuesOf } from './sending.ts';
 
 /** Facts that one candidate may carry (semantics 5.1). */
 export const maxFacts = 8;
@@ -37,9 +39,19 @@ export interface Emitted {
   readonly properties: JsonObject;
 }
 
+/** An entry that its condition let happen, and something else kept from it; the next one of `choose` is tried. */
+export interface Withheld {
+  readonly rule: string;
+  readonly entry: number;
+  /** "there is no consent to marketing" */
+  readonly reason: string;
+}
+
 export interface RulesRun {
   readonly shown: readonly Shown[];
   readonly emitted: readonly Emitted[];
+  readonly sent: readonly Sent[];
+  readonly withheld: readonly Withheld[];
   /** Traits that rules set, the last word last. */
   readonly set: readonly (readonly [trait: string, value: Json])[];
   /** Ids of the rules that ran, in the order they ran. */
@@ -64,6 +76,8 @@ export function runRules(
 class StepRun implements RulesRun {
   readonly shown: Shown[] = [];
   readonly emitted: Emitted[] = [];
+  readonly sent: Sent[] = [];
+  readonly withheld: Withheld[] = [];
   readonly set: [string, Json][] = [];
   readonly fired: string[] = [];
   errors = 0;
@@ -107,13 +121,20 @@ class StepRun implements RulesRun {
       const what = rule.entries[entry]!;
       try {
         if (what.if !== null && !what.if.evaluate(scope)) continue;
+        const kept = what.purpose !== null && !consents(what.purpose, scope) ? consentMissing(what.purpose) : null;
+        if (kept !== null) {
+          this.withheld.push({ rule: rule.id, entry, reason: kept });
+          continue;
+        }
         if (isOver(what, scope.now)) {
           if (rule.mode === 'choose') break;
           continue;
         }
         if (what.do === 'show') this.shown.push({ rule, entry, show: what, facts: this.#capture(what, scope), says });
         else if (what.do === 'set') this.#setTrait(what, scope);
-        else this.emitted.push({ rule, entry, type: what.event, properties: propertiesOf(what, scope) });
+        else if (what.do === 'emit')
+          this.emitted.push({ rule, entry, type: what.event, properties: propertiesOf(what, scope) });
+        else if (!this.#send(rule, entry, what, scope)) continue;
       } catch {
         this.errors++;
         continue;
@@ -131,6 +152,16 @@ class StepRun implements RulesRun {
     const facts = factsAt(captures, scope);
     this.#captured.set(captures, facts);
     return facts;
+  }
+
+  #send(rule: Rule, entry: number, send: Send, scope: Scope): boolean {
+    const values = valuesOf(send, scope);
+    const isAddressed = addressed(this.#playbook.actions.get(send.action)!, values, scope) !== null;
+    if (isAddressed) {
+      const facts = factsAt(send.captures, scope);
+      this.sent.push({ rule, entry, send, values, facts, by: countsBy(rule, scope, this.#playbook) });
+    } else this.withheld.push({ rule: rule.id, entry, reason: `${send.action} has no address to go to` });
+    return isAddressed;
   }
 
   #setTrait({ trait, to }: SetTrait, scope: Scope): void {

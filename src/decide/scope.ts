@@ -22,6 +22,7 @@ export class EventScope implements Scope {
   #cart: Json | undefined;
   #visitorRoot: Values | null = null;
   #session: Values | null = null;
+  #consent: Values | null = null;
   #traits: Values | null = null;
   #segments: Values | null = null;
 
@@ -45,6 +46,7 @@ export class EventScope implements Scope {
     this.#cart = undefined;
     this.#visitorRoot = null;
     this.#session = null;
+    this.#consent = null;
     this.#traits = null;
   }
 
@@ -89,7 +91,8 @@ export class EventScope implements Scope {
     return { kind: this.#record?.context?.device ?? null };
   }
   get consent(): Values {
-    return nothing;
+    this.#consent ??= rootView(this.#bundles.playbook, 'consent', this.#visitor, this.now);
+    return this.#consent;
   }
   get segments(): Values {
     this.#segments ??= segmentsView(this.#visitor, this.#bundles.playbook);

@@ -89,6 +89,8 @@ function makeView(playbook: Playbook, root: string): ViewOf {
     const [first, name] = trait.path;
     if (first === root && name !== undefined) fields.set(name, fieldOf(trait, playbook.minorDigits));
   }
+  const marketing = fields.get('marketing');
+  if (root === 'consent' && marketing !== undefined) fields.set('marketing', unlessSignal(marketing, playbook));
   const all = [...fields.keys()];
   // A field that is named as what every object inherits must be its own.
   const own = all.filter((name) => name in Object.prototype);
@@ -109,6 +111,23 @@ function makeView(playbook: Playbook, root: string): ViewOf {
     Object.defineProperty(View.prototype, name, { get, enumerable: true });
   }
   return View;
+}
+
+/**
+ * Global Privacy Control objects to marketing, whatever was told before or with it. What is told after it, by the shop's backend or
+ * another browser, holds until it comes again.
+ */
+function unlessSignal(told: Field, playbook: Playbook): Field {
+  const [signalledAt, toldAt] = ['visitor_privacy_control_at', 'consent_marketing_at'].map((name) => {
+    const trait = playbook.traits.get(name);
+    return trait === undefined ? () => null : fieldOf(trait, playbook.minorDigits);
+  }) as [Field, Field];
+  return (visitor, now) => {
+    const signalled = signalledAt(visitor, now) as number | null;
+    return signalled !== null && signalled >= ((toldAt(visitor, now) as number | null) ?? 0)
+      ? false
+      : told(visitor, now);
+  };
 }
 
 function fieldOf(trait: Trait, minorDigits: number): Field {

@@ -38,6 +38,13 @@ export function countStep(
   work.count('ruleErrors', effects.errors + slots.errors);
   work.count('slotChanges', slots.changed);
   work.count('segmentChanges', entered.length + left.length);
+  work.count('withheld', effects.withheld.length);
+}
+
+/** What rules did not do, and why, for people who watch; null: nothing was kept from happening. */
+export function withheldSaid({ withheld }: Pick<Decision['effects'], 'withheld'>): string | null {
+  if (withheld.length === 0) return null;
+  return withheld.map(({ rule, entry, reason }) => `${rule}, entry ${entry + 1}: ${reason}`).join('; ');
 }
 
 /** What made rules run, for the events that they append. */

@@ -1,3 +1,4 @@
+import { consentMissing, consents } from '../decide/consent.ts';
 import { isInTime, mayRun, ranTimes } from '../decide/limits.ts';
 import { EventScope, valueAt } from '../decide/scope.ts';
 import { partialLength } from '../decide/sequences.ts';
@@ -141,6 +142,8 @@ class RuleExplainer {
         else if (found === null) yield `${part.source} is asked when an event comes`;
       }
     }
+    const { purpose } = show;
+    if (purpose !== null && !consents(purpose, this.#scope)) yield consentMissing(purpose);
     if (rule.unless !== null && this.#try(rule.unless) === true)
       yield `unless ${rule.unless.source} holds${this.#valuesOf(rule.unless)}`;
   }
@@ -182,7 +185,7 @@ class RuleExplainer {
   }
 }
 
-const lasting = new Set(['cart', 'visitor', 'session', 'traits', 'segments', 'now']);
+const lasting = new Set(['cart', 'visitor', 'session', 'traits', 'segments', 'consent', 'now']);
 
 function perOf({ limit }: Rule): string {
   if (limit === null) return '';

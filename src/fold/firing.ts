@@ -1,12 +1,13 @@
-import { type Decision, decideFiring } from '../decide/decide.ts';
+import { type Decision, decideFiring, noEffects } from '../decide/decide.ts';
 import { EventScope } from '../decide/scope.ts';
 import { formatPosition } from '../model/record.ts';
 import { murmur2 } from '../model/shard.ts';
 import type { Timer, Visitor } from '../model/visitor.ts';
 import type { ActiveBundles } from '../playbook/playbook.ts';
 import { type ArrivedEvent, type FoldContext, keepFailed, messageOf } from './context.ts';
-import { appendEmitted, countStep, type EmitCause, withDecided } from './effects.ts';
+import { appendEmitted, countStep, type EmitCause, withDecided, withheldSaid } from './effects.ts';
 import { outlives, renewed } from './expiry.ts';
+import { orderDelayed, orderSent } from './orders.ts';
 import { emitDecision, segmentSigns } from './outputs.ts';
 import { SlotsDraft } from './slots.ts';
 import { nameOfTimer, type Timing, withoutTimer } from './timers.ts';
@@ -53,8 +54,14 @@ export function fireTimer(
 function firingStep(context: FoldContext, before: Visitor, timer: Timer): Visitor {
   const { bundles, settings, work, appendTime } = context;
   const now = Math.max(before.now, timer.due!);
-  const { skew, setAt } = timer;
-  const timing: Timing = { now, skew, setAt, historic: before.historic };
+  const { skew, setAt, imported } = timer;
+  const timing: Timing = {
+    now,
+    skew,
+    setAt,
+    historic: before.historic,
+    ...(imported === undefined ? {} : { imported }),
+  };
   const draft = new SlotsDraft(before, settings.candidates);
   if (bundles !== null) draft.takeOver(bundles, () => new EventScope(bundles, before, now, null, now));
   if (timer.what === 'slot') draft.withdraw(timer.key[0]!, timer.key[1]!);
@@ -87,7 +94,7 @@ function firingStep(context: FoldContext, before: Visitor, timer: Timer): Visito
     rules: told.effects.fired,
     slots: changed,
     segments: segmentSigns(told),
-    detail: null,
+    detail: withheldSaid(told.effects),
     properties: null,
   });
   const cause = { kind: 'timer', name: nameOfTimer(timer), offset: setAt } as const;
@@ -95,14 +102,15 @@ function firingStep(context: FoldContext, before: Visitor, timer: Timer): Visito
   const by: EmitCause = { visitor: before.id, historic: before.historic, offset: setAt, at: now, depth: 0 };
   appendEmitted(context, told.effects.emitted, by);
   const timers = decision === null ? draft.timers : withDecided(draft.timers, decision, timing);
-  return { ...after, slots, version, timers };
+  const visitor = { ...after, slots, version, timers };
+  if (decision === null || bundles === null) return visitor;
+  const scope = decision.scope!;
+  const from = { offset: setAt, due: timer.due, at: now, imported: before.historic || imported === true };
+  const ordered = orderSent(context, visitor, told.effects.sent, scope, from);
+  return timer.what === 'send' ? orderDelayed(context, ordered, timer, bundles, scope) : ordered;
 }
 
-const nothingDecided = {
-  effects: { shown: [], emitted: [], fired: [], errors: 0 },
-  entered: [],
-  left: [],
-} as const;
+const nothingDecided = { effects: noEffects, entered: [], left: [] } as const;
 
 /** null: there is no playbook to decide by. `isDropped`: the rule or segment that set the timer is gone or paused (6.1). */
 function decided(

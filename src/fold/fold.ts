@@ -60,6 +60,9 @@ function foldOfVisitor(context: FoldContext, read: ReadRecord): void {
     const visitor = work.visitor(id);
     if (visitor === null || readsAsNew(visitor, appendTime, settings.visitorRetentionMs)) return;
     work.put(id, touch(context, visitor, record.id));
+  } else if (record?.kind === 'redriven') {
+    const { order } = record;
+    work.order(context.offset, { ...order, redriven: order.redriven + 1 });
   } else if (failure !== null && read.number === null && !(read.isEvent && read.id !== null)) {
     keepUnfolded(context, read, failure);
   } else {

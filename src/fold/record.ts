@@ -39,7 +39,7 @@ const limits = {
   levels: 100,
 };
 /** Kinds that this version runs. */
-const builtKinds = new Set(['event', 'rejected', 'activate', 'touched', 'advance', 'tick']);
+const builtKinds = new Set(['event', 'rejected', 'activate', 'touched', 'redriven', 'advance', 'tick']);
 const nothingSkipped: readonly number[] = [];
 
 type Members = { readonly [name: string]: Json | undefined };
@@ -76,7 +76,7 @@ export function readRecord(log: LogRecord): ReadRecord {
     log,
     record,
     failure: null,
-    visitor: isEvent || record.kind === 'touched' ? record.visitor : null,
+    visitor: isEvent || record.kind === 'touched' || record.kind === 'redriven' ? record.visitor : null,
     bytes,
     number: isEvent && record.source !== undefined ? numberOf(members) : null,
     id: record.id,
@@ -144,6 +144,8 @@ function problemOf(members: Members): string | null {
       return visitorProblem(members) ?? eventProblem(members);
     case 'touched':
       return visitorProblem(members);
+    case 'redriven':
+      return visitorProblem(members) ?? orderProblem(own(members, 'order'));
     case 'rejected':
       return rejectedProblem(members);
     case 'activate':
@@ -191,6 +193,25 @@ function eventProblem(members: Members): string | null {
       return 'an imported event must have a source and a sequence';
   }
   return contextProblem(own(members, 'context'));
+}
+
+const orderTexts = ['id', 'visitor', 'action', 'destination', 'rule', 'playbook'];
+function orderProblem(order: Json | undefined): string | null {
+  if (!isMap(order)) return expected('order', 'a map', order);
+  if (own(order, 'v') !== 1) return expected('order.v', 'the version 1', own(order, 'v'));
+  for (const name of orderTexts) {
+    if (!isText(own(order, name), limits.id))
+      return expected(`order.${name}`, `a text of 1 to ${limits.id} characters`, own(order, name));
+  }
+  for (const name of ['entry', 'at', 'orderedAt', 'redriven']) {
+    if (!isWhole(own(order, name), 0)) return expected(`order.${name}`, 'a whole number', own(order, name));
+  }
+  for (const name of ['purpose', 'to']) {
+    const value = own(order, name);
+    if (value !== null && typeof value !== 'string') return expected(`order.${name}`, 'a text, or null', value);
+  }
+  if (!isMap(own(order, 'with'))) return expected('order.with', 'a map', own(order, 'with'));
+  return Array.isArray(own(order, 'facts')) ? null : expected('order.facts', 'a list', own(order, 'facts'));
 }
 
 function rejectedProblem(members: Members): string | null {

@@ -1,3 +1,4 @@
+import { consents } from '../decide/consent.ts';
 import type { Shown } from '../decide/rules.ts';
 import { CapturedScope, type EventScope } from '../decide/scope.ts';
 import type { Json, JsonObject } from '../model/json.ts';
@@ -103,7 +104,7 @@ export class SlotsDraft {
   goLive(): void {
     this.timers = this.timers.map((timer) =>
       timer.wallDue === null && timer.due !== null
-        ? { ...timer, wallDue: isCalendar(timer) ? timer.due : timer.due + timer.skew }
+        ? { ...timer, wallDue: isCalendar(timer) ? timer.due : timer.due + timer.skew, imported: true }
         : timer,
     );
     for (const slot of this.#names()) {
@@ -158,8 +159,9 @@ export class SlotsDraft {
   #holds(candidate: Candidate, { playbook }: ActiveBundles, scope: EventScope): boolean {
     const rule = playbook.rules.get(candidate.rule);
     const show = rule === undefined ? null : showOf(rule, candidate.entry);
-    if (show === null || (show.while === null && show.exclude === null)) return true;
+    if (show === null || (show.while === null && show.exclude === null && show.purpose === null)) return true;
     try {
+      if (!consents(show.purpose, scope)) return false;
       if (show.exclude !== null && isExcluded(show.exclude, candidate.content, candidate.facts, scope)) return false;
       return show.while === null || show.while.evaluate(new CapturedScope(scope, candidate.facts));
     } catch {

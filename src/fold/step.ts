@@ -4,8 +4,9 @@ import { EventScope } from '../decide/scope.ts';
 import { defaultSessionIdleMs } from '../decide/session.ts';
 import type { Cause, Visitor } from '../model/visitor.ts';
 import { type ArrivedEvent, type FoldContext, failEvent } from './context.ts';
-import { appendEmitted, countStep, withDecided } from './effects.ts';
+import { appendEmitted, countStep, withDecided, withheldSaid } from './effects.ts';
 import { fireTimer } from './firing.ts';
+import { orderSent } from './orders.ts';
 import { emitDecision, segmentSigns } from './outputs.ts';
 import { SlotsDraft } from './slots.ts';
 import { nextDue, type Timing, timerOf, withTimer } from './timers.ts';
@@ -87,7 +88,7 @@ function eventStep(context: FoldContext, before: Visitor, event: ArrivedEvent, a
     rules: effects.fired,
     slots: changed,
     segments: segmentSigns(decision),
-    detail: null,
+    detail: withheldSaid(effects),
     properties: record.properties,
   });
   emitDecision(
@@ -100,13 +101,15 @@ function eventStep(context: FoldContext, before: Visitor, event: ArrivedEvent, a
   );
   const depth = record.depth ?? 0;
   appendEmitted(context, effects.emitted, { visitor: before.id, historic, offset, at: now, depth });
-  return {
+  const after: Visitor = {
     ...decided,
     version,
     slots,
     counts: { ...counts, folded: counts.folded + 1, late: counts.late + (late ? 1 : 0) },
     timers: withTimer(withDecided(draft.timers, decision, timing), sessionEnd),
   };
+  if (scope === null || effects.sent.length === 0) return after;
+  return orderSent(context, after, effects.sent, scope, { offset, due: null, at: now, imported: historic });
 }
 
 /** A gateway read a slot decided under another playbook: it is decided anew, without an event (semantics 5.2). */

@@ -44,6 +44,8 @@ export interface Timing {
   readonly setAt: number;
   /** A historic visitor's timers have no wallDue. */
   readonly historic: boolean;
+  /** Of a firing of a timer that imported records set. */
+  readonly imported?: true;
 }
 
 /** @param wallDue of a calendar instant the instant itself */
@@ -51,10 +53,11 @@ export function timerOf(
   what: Timer['what'],
   key: readonly string[],
   due: number,
-  { skew, setAt, historic }: Timing,
+  { skew, setAt, historic, imported }: Timing,
   wallDue: number = due + skew,
 ): Timer {
-  return { what, key, due, wallDue: historic ? null : wallDue, skew, setAt };
+  const timer: Timer = { what, key, due, wallDue: historic ? null : wallDue, skew, setAt };
+  return imported === undefined ? timer : { ...timer, imported };
 }
 
 export function isSame(timer: Timer, what: Timer['what'], key: readonly string[]): boolean {
@@ -75,7 +78,7 @@ export function withoutTimer(timers: readonly Timer[], what: Timer['what'], key:
 
 /** A calendar instant is due when it is, whenever its event came; its wall time is not moved by a skew. */
 export function isCalendar(timer: Timer): boolean {
-  return timer.what === 'slot' && timer.key[2] === 'until';
+  return timer.what === 'send' || (timer.what === 'slot' && timer.key[2] === 'until');
 }
 
 /** `slot product_upsell upsell_over_100 for`: for people. */

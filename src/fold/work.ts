@@ -1,9 +1,10 @@
 import { UsherError } from '../errors.ts';
+import { type ActionOrder, actionsTopic } from '../model/action.ts';
 import { wakeAtOf } from '../model/codec.ts';
 import { type Activity, type FailedEvent, logTopic, type OutboxEntry } from '../model/commit.ts';
 import type { EventRecord } from '../model/record.ts';
 import { compareUtf8 } from '../model/shard.ts';
-import type { Activation, ShardCounters, ShardMeta } from '../model/shardMeta.ts';
+import { type Activation, noCounts, type ShardCounters, type ShardMeta } from '../model/shardMeta.ts';
 import type { Visitor } from '../model/visitor.ts';
 import type { ActiveBundles } from '../playbook/playbook.ts';
 import { Heap } from './heap.ts';
@@ -92,7 +93,7 @@ export class ShardWork {
     this.#active = active;
     this.#bundles = options.bundles;
     this.settings = options.settings;
-    this.counters = { ...meta.counters };
+    this.counters = { ...noCounts, ...meta.counters };
     this.#segments = { ...meta.segments };
   }
 
@@ -313,6 +314,14 @@ export class ShardWork {
     const value = JSON.stringify(record);
     this.#outbox.push({ id: `${offset}-${this.#outputs++}`, topic: logTopic, key: visitor, value });
     this.#outputSize += value.length;
+  }
+
+  /** A message that a rule asks for: an output of the same kind, for whoever runs the shard's actions (9.1). */
+  order(offset: number, order: ActionOrder): void {
+    const value = JSON.stringify(order);
+    this.#outbox.push({ id: `${offset}-${this.#outputs++}`, topic: actionsTopic, key: order.visitor, value });
+    this.#outputSize += value.length;
+    this.counters.ordered++;
   }
 
   note(activity: Activity): void {

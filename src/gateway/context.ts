@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import DataLoader from 'dataloader';
 import { UsherError } from '../errors.ts';
 import type { Viewer } from '../fold/present.ts';
@@ -12,10 +13,13 @@ import type { VisitorRef } from './visitorRef.ts';
 export class RequestContext {
   readonly services: Services;
   readonly userAgent: string | undefined;
+  readonly #privacyControl: boolean;
   readonly receivedAt: number;
   readonly transport: 'http' | 'sse' | 'ws';
   /** Whose slots to answer beside an outcome, and to whom. */
   readonly tracked = new Map<Outcome, { readonly visitor: VisitorRef | null; readonly viewer: Viewer }>();
+  /** What the caller must know though the answer is whole: errors of the response that belong to no field. */
+  readonly besides: UsherError[] = [];
   readonly #identity: Identity | UsherError | null;
   #loader: DataLoader<string, SlotsRead> | null = null;
 
@@ -23,16 +27,23 @@ export class RequestContext {
     readonly services: Services;
     /** An error: a token came that is none; it is told by the first resolver that needs to know who asks. */
     readonly identity: Identity | UsherError | null;
-    readonly userAgent: string | undefined;
+    /** What the request, or that of its socket, says of the browser. */
+    readonly headers: IncomingHttpHeaders;
     readonly receivedAt: number;
     readonly transport: 'http' | 'sse' | 'ws';
   }) {
     this.services = options.services;
-    this.userAgent = options.userAgent;
+    this.userAgent = options.headers['user-agent'];
+    this.#privacyControl = options.headers['sec-gpc'] === '1';
     this.receivedAt = options.receivedAt;
     this.transport = options.transport;
     this.#identity = options.identity;
   }
+
+  /** Once each, however many fields it concerns. */
+  readonly tellBeside = (error: UsherError): void => {
+    if (!this.besides.some(({ code }) => code === error.code)) this.besides.push(error);
+  };
 
   /** @throws UsherError VISIT_REQUIRED, TOKEN_INVALID, TOKEN_EXPIRED */
   identity(): Identity {
@@ -61,7 +72,13 @@ export class RequestContext {
 
   /** @throws UsherError as `identity` */
   sender(sentAt: string | null): Sender {
-    return { identity: this.identity(), device: deviceOf(this.userAgent), receivedAt: this.receivedAt, sentAt };
+    return {
+      identity: this.identity(),
+      device: deviceOf(this.userAgent),
+      privacyControl: this.#privacyControl,
+      receivedAt: this.receivedAt,
+      sentAt,
+    };
   }
 
   /** Who looks at slots, from the page's context and the device that asks. */

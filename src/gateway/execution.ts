@@ -1,4 +1,4 @@
-import { type DocumentNode, type ExecutionResult, execute, type GraphQLError, subscribe } from 'graphql';
+import { type DocumentNode, type ExecutionResult, execute, GraphQLError, subscribe } from 'graphql';
 import type { Playbook } from '../playbook/playbook.ts';
 import type { RequestContext } from './context.ts';
 import { Documents } from './documents.ts';
@@ -51,8 +51,8 @@ export class Execution {
       contextValue: context,
     });
     return result instanceof Promise
-      ? result.then((done) => publicResult(done, logger))
-      : publicResult(result as ExecutionResult, logger);
+      ? result.then((done) => publicResult(withBesides(done, context), logger))
+      : publicResult(withBesides(result as ExecutionResult, context), logger);
   }
 
   async subscribe({
@@ -73,6 +73,12 @@ export class Execution {
       ? publicResults(result, (error) => publicError(error, logger), this.#services)
       : publicResult(result, logger);
   }
+}
+
+function withBesides(result: ExecutionResult, { besides }: RequestContext): ExecutionResult {
+  if (besides.length === 0) return result;
+  const told = besides.map((error) => new GraphQLError(error.message, { originalError: error }));
+  return { ...result, errors: [...(result.errors ?? []), ...told] };
 }
 
 /** A stream that fails ends with a result that has the error, so that every transport tells it in the same words. */

@@ -12,6 +12,7 @@ import type { StateStore } from '../state/stateStore.ts';
 import { AppendQueue } from './appendQueue.ts';
 import { Origins } from './cors.ts';
 import { Execution } from './execution.ts';
+import { IdentityTokens } from './identityTokens.ts';
 import { Intake } from './intake.ts';
 import { limits } from './limits.ts';
 import { Routes } from './routes.ts';
@@ -84,6 +85,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     logger,
     metrics,
     tokens: new Tokens({ ...secrets, development, lifeMs: config.visitTokenHours * hourMs, now }),
+    identityTokens: new IdentityTokens(config, now),
     queue,
     intake: new Intake({
       queue,

@@ -6,7 +6,7 @@ import type { DeviceKind } from '../model/record.ts';
 import { shardOf } from '../model/shard.ts';
 import { parseTime } from '../model/times.ts';
 import type { Playbook } from '../playbook/playbook.ts';
-import { planProblem } from '../playbook/trackingPlan.ts';
+import { planProblem, serverEvents } from '../playbook/trackingPlan.ts';
 import type { AppendQueue } from './appendQueue.ts';
 import { encodeCursor } from './cursor.ts';
 import { limits } from './limits.ts';
@@ -31,6 +31,8 @@ export interface IncomingEvent {
 export interface Sender {
   readonly identity: Identity;
   readonly device: DeviceKind | undefined;
+  /** Global Privacy Control: the browser says that its visitor's data is not to be shared or sold. */
+  readonly privacyControl: boolean;
   /** The gateway's clock when the request came, ms with fractions. */
   readonly receivedAt: number;
   /** The client's clock when it sent; null: not told. */
@@ -78,6 +80,11 @@ export class Intake {
 
   constructor(options: IntakeOptions) {
     this.#options = options;
+  }
+
+  /** Records of the shard that wait to be folded, as far as this process knows. */
+  lagOf(shard: number): number {
+    return this.#options.lagOf(shard);
   }
 
   /**
@@ -133,6 +140,10 @@ export class Intake {
     } catch (error) {
       if (!isUsherError(error)) throw error;
       return userError(error.code, error.message, { path: ['visitor'] });
+    }
+    if (sender.identity.kind === 'visitor' && serverEvents.has(event.type)) {
+      const message = `${event.type} is told by servers alone, with a secret key of the scope write; a visit token came`;
+      return userError('FORBIDDEN', message, { path: ['type'] });
     }
     const properties = event.properties ?? {};
     const wrong = this.#checkProperties(event.type, properties) ?? checkNumbers(event) ?? checkContext(event.context);
@@ -268,17 +279,18 @@ function recordText(
     source: event.source ?? undefined,
     sequence: event.sequence ?? undefined,
     skipped: event.skipped?.length ? event.skipped : undefined,
-    context: contextOf(event.context, sender.device),
+    context: contextOf(event.context, sender),
     // A tenth of a millisecond: latency figures should not be rounded away, and more digits are bytes of every record.
     receivedAt: Math.round(sender.receivedAt * 10) / 10,
   });
 }
 
-function contextOf(context: IncomingEvent['context'], device: DeviceKind | undefined): object | undefined {
-  if (!isSet(context)) return device === undefined ? undefined : { device };
+function contextOf(context: IncomingEvent['context'], { device, privacyControl }: Sender): object | undefined {
+  if (!isSet(context) && device === undefined && !privacyControl) return undefined;
   const given: Record<string, unknown> = {};
   for (const name in context) if (isSet(context[name])) given[name] = context[name];
   if (device !== undefined) given['device'] = device;
+  if (privacyControl) given['globalPrivacyControl'] = true;
   return given;
 }
 

@@ -42,6 +42,8 @@ export const limits = {
   documents: 1_000,
   /** Verified tokens kept. */
   tokens: 20_000,
+  /** Tokens of identify of which it is known who showed them first. */
+  identityTokens: 100_000,
   /** User-Agent texts whose device is kept. */
   userAgents: 2_000,
   /** Visitors whose last `touched` is remembered. */

@@ -117,7 +117,7 @@ export class Routes {
     const context = new RequestContext({
       services,
       identity,
-      userAgent: request.headers['user-agent'],
+      headers: request.headers,
       receivedAt,
       transport: 'sse',
     });

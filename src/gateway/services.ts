@@ -7,6 +7,7 @@ import type { Playbook } from '../playbook/playbook.ts';
 import type { Hub } from '../push/hub.ts';
 import type { StateStore } from '../state/stateStore.ts';
 import type { AppendQueue } from './appendQueue.ts';
+import type { IdentityTokens } from './identityTokens.ts';
 import type { Intake } from './intake.ts';
 import type { SlotReader } from './slotReader.ts';
 import type { SlotReads } from './slotReads.ts';
@@ -24,6 +25,7 @@ export interface Services {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly tokens: Tokens;
+  readonly identityTokens: IdentityTokens;
   readonly queue: AppendQueue;
   readonly intake: Intake;
   readonly slots: SlotReader;

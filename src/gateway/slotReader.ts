@@ -44,6 +44,8 @@ export interface SlotsQuery {
   readonly allPages?: boolean;
   readonly after: string | null;
   readonly waitMs: number;
+  /** Told when the visitor has become a known user: the answers are fallbacks then. */
+  readonly onSuperseded?: (error: UsherError) => void;
 }
 
 /** A visitor's slots as read from the state, with what their cursors need. */
@@ -51,6 +53,8 @@ export interface SlotsState {
   readonly visitor: string;
   /** null: the visitor is not known, or has expired (semantics 4.5). */
   readonly view: SlotsView | null;
+  /** The user that the visitor has become: a token of the visitor reads nothing more (semantics 8.3). null: none. */
+  readonly alias: string | null;
   readonly shard: { readonly lineage: string; readonly position: number; readonly appendTime: number };
 }
 
@@ -90,7 +94,7 @@ export class SlotReader {
     query: Omit<SlotsQuery, 'loader'> & { readonly ref: VisitorRef | null; readonly scope: Scope },
   ): Promise<(SlotAnswer | UsherError)[]> {
     const visitor = visitorFor(context.identity(), query.ref, query.scope);
-    return this.readOf(visitor, { ...query, loader: context.loader });
+    return this.readOf(visitor, { ...query, loader: context.loader, onSuperseded: context.tellBeside });
   }
 
   /** One answer a name, in their order; an unknown name's is the error to be told at its place. */
@@ -108,6 +112,7 @@ export class SlotReader {
       config.slotsDeadlineMs + waitMs,
     );
     const state = found?.state ?? this.stateWithout(visitor);
+    if (state.alias !== null) query.onSuperseded?.(superseded());
     const shown = { ...this.#options, viewer: query.viewer, stale: found === null || found.stale };
     const answers = wanted.map((definition) =>
       definition instanceof UsherError ? definition : answerSlot(definition, state, shown),
@@ -143,9 +148,9 @@ export class SlotReader {
         : new UsherError('STATE_UNAVAILABLE', 'the state did not answer', { cause: error });
     }
     const shard = shardViewOf(read.meta);
-    const view = this.live(this.#lastKnown.read(visitor, read.slots, shard).view(), shard.appendTime);
-    this.#touched.check(visitor, view, read.meta?.active?.playbook ?? null);
-    return { visitor, view, shard };
+    const state = this.stateOfView(visitor, this.#lastKnown.read(visitor, read.slots, shard).view(), shard);
+    this.#touched.check(visitor, state.view, read.meta?.active?.playbook ?? null);
+    return state;
   }
 
   /** The best that can be told of the visitor's slots without the state. */
@@ -156,9 +161,9 @@ export class SlotReader {
     // Of another lineage: from before the shard was made anew, or rolled back.
     const isUsable = known !== null && known.slots !== null && known.shard.lineage === shard.lineage;
     metrics.answeredWithoutState(isUsable ? 'last_known' : 'fallback');
-    if (!isUsable) return { visitor, view: null, shard };
+    if (!isUsable) return this.stateOfView(visitor, null, shard);
     // Where the shard stood then, so that the cursor does not promise more than these slots have.
-    return { visitor, view: this.live(known.view(), shard.appendTime), shard: known.shard };
+    return { ...this.stateOfView(visitor, known.view(), shard), shard: known.shard };
   }
 
   /** What the hub read to compare: visitors that only listen are decided anew under another playbook, too. */
@@ -167,11 +172,15 @@ export class SlotReader {
     this.#touched.check(visitor, view, meta?.active?.playbook ?? null);
   }
 
-  /** The view, unless its visitor has expired by the shard's time (semantics 4.5). */
-  live(view: SlotsView | null, appendTime: number): SlotsView | null {
-    return view === null || appendTime > view.lastAppend + this.#options.config.visitorRetentionDays * dayMs
-      ? null
-      : view;
+  /** What there is to show: nothing of a visitor who has expired by the shard's time (semantics 4.5), or has become a user (8.3). */
+  stateOfView(visitor: string, view: SlotsView | null, shard: SlotsState['shard']): SlotsState {
+    const alias = view?.alias ?? null;
+    const isShown = view !== null && alias === null && !this.isExpired(view, shard.appendTime);
+    return { visitor, view: isShown ? view : null, alias, shard };
+  }
+
+  isExpired({ lastAppend }: Pick<SlotsView, 'lastAppend'>, appendTime: number): boolean {
+    return appendTime > lastAppend + this.#options.config.visitorRetentionDays * dayMs;
   }
 
   async #find(
@@ -230,6 +239,13 @@ export class SlotReader {
       stop();
     }
   }
+}
+
+export function superseded(): UsherError {
+  return new UsherError(
+    'TOKEN_SUPERSEDED',
+    'this visitor has become a known user; what the user sees needs the user’s token',
+  );
 }
 
 function isHeld(cursor: Cursor | null, { view }: SlotsState): boolean {

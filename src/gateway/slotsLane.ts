@@ -23,13 +23,17 @@ export async function slotsResponse(
   if (asked === null) return null;
   const { context, ...query } = asked;
   if (query.names?.some((name) => !playbook().slots.has(name)) === true) return null;
+  let isSuperseded = false;
   try {
     const answers = await slots.readOf(identity.visitor, {
       ...query,
       viewer: viewerOf(context, userAgent),
       loader: reads,
+      onSuperseded: () => {
+        isSuperseded = true;
+      },
     });
-    return answers.every(isAnswer) ? operation.responseOf(answers) : null;
+    return answers.every(isAnswer) && !isSuperseded ? operation.responseOf(answers) : null;
   } catch {
     return null;
   }

@@ -119,7 +119,7 @@ function begin(ctx: SocketContext, payload: SubscribePayload, execution: Executi
   const context = new RequestContext({
     services,
     identity: ctx.extra.identity ?? null,
-    userAgent: ctx.extra.request.headers['user-agent'],
+    headers: ctx.extra.request.headers,
     receivedAt: services.now(),
     transport: 'ws',
   });

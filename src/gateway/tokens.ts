@@ -125,8 +125,13 @@ export class Tokens {
 
   /** A new visit, or the same visitor for longer: an expired token renews as long as its visitor may be remembered. */
   async startVisit(token: string | null, renewableMs: number): Promise<Visit> {
-    const visitor =
-      token === null ? `v_${randomBytes(16).toString('base64url')}` : (await this.#verify(token, renewableMs)).visitor;
+    return this.visitOf(
+      token === null ? `v_${randomBytes(16).toString('base64url')}` : (await this.#verify(token, renewableMs)).visitor,
+    );
+  }
+
+  /** A visit as this visitor, whoever asks: who may is the caller's to check. */
+  async visitOf(visitor: string): Promise<Visit> {
     const nowS = Math.floor(this.#now() / 1000);
     const expiresS = nowS + Math.floor(this.#lifeMs / 1000);
     const signed = await new SignJWT()

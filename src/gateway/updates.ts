@@ -9,7 +9,7 @@ import { type Cursor, encodeCursor } from './cursor.ts';
 import { Inbox } from './inbox.ts';
 import { limits } from './limits.ts';
 import { answerSlot, isSameLineage, lineageOf, loadBundles, type SlotAnswer } from './slotAnswers.ts';
-import { type SlotsState, unlessAway } from './slotReader.ts';
+import { type SlotsState, superseded, unlessAway } from './slotReader.ts';
 
 export interface StageAnswer {
   readonly name: string;
@@ -52,7 +52,10 @@ export function contentUpdates(
   let sent: { lineage: string; version: number } | null = after?.slots ?? null;
   let isFirst = true;
   let isStale = false;
+  let isSuperseded = false;
   const inbox = new Inbox<ContentUpdateAnswer>(context, async () => {
+    // The fallbacks are told; nothing more will come to a token of who has become a user.
+    if (isSuperseded) throw superseded();
     if (isFirst) {
       isFirst = false;
       const state = await slots.stateOf(visitor, context.loader).catch(unlessAway);
@@ -68,7 +71,7 @@ export function contentUpdates(
     if (isStale) sent = after?.slots ?? null;
     isStale = false;
     const view = change.slots === null ? null : decodeSlots(change.slots);
-    return toUpdate({ visitor, view: slots.live(view, change.shard.appendTime), shard: change.shard }, change);
+    return toUpdate(slots.stateOfView(visitor, view, change.shard), change);
   });
   inbox.onClose(
     hub.listen(visitor, (change) => {
@@ -79,6 +82,7 @@ export function contentUpdates(
   );
 
   async function toUpdate(state: SlotsState, change: VisitorChange | null): Promise<ContentUpdateAnswer | 'skip'> {
+    isSuperseded = state.alias !== null;
     const version = state.view?.version ?? 0;
     const lineage = lineageOf(state);
     const sameLineage = sent !== null && isSameLineage(sent.lineage, lineage);
@@ -163,10 +167,9 @@ async function activityAnswer(
   const { services } = context;
   const names = activity.slots.length === 0 ? [] : services.slots.definitions(activity.slots, null, true);
   const definitions = names.filter((definition): definition is SlotDefinition => !isError(definition));
-  const view =
-    slots === null || definitions.length === 0 ? null : services.slots.live(decodeSlots(slots), shard.appendTime);
-  const state: SlotsState = { visitor: activity.visitor, view, shard };
-  if (view !== null) await loadBundles(view, definitions, services.bundles);
+  const read = slots === null || definitions.length === 0 ? null : decodeSlots(slots);
+  const state = services.slots.stateOfView(activity.visitor, read, shard);
+  if (state.view !== null) await loadBundles(state.view, definitions, services.bundles);
   return {
     activity,
     position: `${shard.shard}:${activity.offset}`,

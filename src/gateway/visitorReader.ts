@@ -20,7 +20,7 @@ export async function readWhole(
   // A profile is made by folding, which begins with an activation; without one there is nothing to read it with.
   if (stored === null || meta === null || meta.active === null) return null;
   const visitor = decodeVisitor(stored.profile, stored.slots);
-  if (slots.live({ ...visitor, held: [] }, meta.appendTime) === null) return null;
+  if (slots.isExpired(visitor, meta.appendTime)) return null;
   return { visitor, active: await bundles.load(meta.active.playbook, meta.active.catalog) };
 }
 
@@ -39,6 +39,7 @@ export async function readVisitor(services: Services, id: string): Promise<Visit
     session: visitor.session === null ? null : jsonOf(scope.session),
     cart: cartOf(scope.cart),
     traits: jsonOf(scope.traits),
+    consent: jsonOf(scope.consent),
     segments: Object.entries(visitor.segments).map(([segment, since]) => ({
       id: segment,
       name: active.playbook.segments.get(segment)?.name ?? segment,

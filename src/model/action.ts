@@ -26,4 +26,6 @@ export interface ActionOrder {
   /** Times it was driven again. */
   readonly redriven: number;
 }
+
+/** The topic of what rules send: its entries go to the actions of whoever owns the shard. */
 export const actionsTopic = 'actions';

@@ -189,26 +189,29 @@ function decodeSession(tuple: Tuple, now: number): Session {
 
 /** `wall` is 0 when wallDue is due + skew, which it is but for holds, calendar instants and historic visitors. */
 function encodeTimer(timer: Timer, now: number, slots: Visitor['slots'], names: readonly string[]): string {
-  const { what, key, due, wallDue, skew, setAt } = timer;
+  const { what, key, due, wallDue, skew, setAt, imported } = timer;
   const kind = timerKinds.indexOf(what);
   const usual = due !== null && wallDue === due + skew;
   const head = `[${kind},${setAt},${due === null ? null : due - now}`;
-  if (usual && key.length === 0) return skew === 0 ? `${head}]` : `${head},${skew}]`;
+  if (usual && key.length === 0 && imported === undefined) return skew === 0 ? `${head}]` : `${head},${skew}]`;
   const wall = usual ? 0 : wallDue === null ? null : `[${wallDue - now}]`;
-  return `${head},${skew},${wall},${what === 'slot' ? encodeSlotKey(key, slots, names) : JSON.stringify(key)}]`;
+  const keyText = what === 'slot' ? encodeSlotKey(key, slots, names) : JSON.stringify(key);
+  return `${head},${skew},${wall},${keyText}${imported === undefined ? '' : ',1'}]`;
 }
 function decodeTimer(tuple: Tuple, now: number, slots: Visitor['slots']): Timer {
-  const [kind, setAt = 0, dueIn = 0, skew = 0, wall = 0, key = []] = tuple as [
+  const [kind, setAt = 0, dueIn = 0, skew = 0, wall = 0, key = [], imported] = tuple as [
     number,
     number?,
     (number | null)?,
     number?,
     (0 | null | [number])?,
     (string | number)[]?,
+    1?,
   ];
   const due = dueIn === null ? null : now + dueIn;
   const wallDue = wall === 0 ? due! + skew : wall === null ? null : now + wall[0];
-  return { what: timerKinds[kind ?? 0]!, key: decodeSlotKey(key, slots), due, wallDue, skew, setAt };
+  const timer = { what: timerKinds[kind ?? 0]!, key: decodeSlotKey(key, slots), due, wallDue, skew, setAt };
+  return imported === undefined ? timer : { ...timer, imported: true };
 }
 
 /** A slot's timer ends a candidate that the slots' text names already: [place of the slot, place of the candidate, for | until]. */

@@ -1,6 +1,7 @@
+import type { ActionOrder } from './action.ts';
 import type { JsonObject } from './json.ts';
 
-/** What a browser says about the page it is on. The gateway adds `device`, read from the User-Agent header. */
+/** What a browser says about the page it is on. The gateway adds what headers say: `device` from User-Agent, `globalPrivacyControl` from Sec-GPC. */
 export interface PageContext {
   readonly url?: string;
   readonly path?: string;
@@ -12,6 +13,8 @@ export interface PageContext {
   readonly timeZone?: string;
   readonly viewport?: string;
   readonly device?: DeviceKind;
+  /** The request had `Sec-GPC: 1`. */
+  readonly globalPrivacyControl?: true;
 }
 export type DeviceKind = 'desktop' | 'mobile' | 'tablet' | 'tv' | 'bot';
 
@@ -19,7 +22,15 @@ export type DeviceKind = 'desktop' | 'mobile' | 'tablet' | 'tv' | 'bot';
  * One line of the log (semantics 1.3); `schema/record.v1.json` is its contract.
  * Times are integer milliseconds since the Unix epoch.
  */
-export type UsherRecord = EventRecord | RejectedRecord | ActivateRecord | TouchedRecord | AdvanceRecord | TickRecord;
+export type UsherRecord =
+  | EventRecord
+  | RejectedRecord
+  | IdentifiedRecord
+  | ActivateRecord
+  | TouchedRecord
+  | RedrivenRecord
+  | AdvanceRecord
+  | TickRecord;
 
 interface RecordBase {
   readonly v: 1;
@@ -68,6 +79,15 @@ export interface RejectedRecord extends RecordBase {
   readonly value?: string;
 }
 
+/** An anonymous visitor has turned out to be a known user (semantics 8.1). */
+export interface IdentifiedRecord extends RecordBase {
+  readonly kind: 'identified';
+  /** The anonymous one. */
+  readonly visitor: string;
+  /** `u:…`. */
+  readonly user: string;
+}
+
 /** Switches the shard to another playbook, catalog or fold version (semantics 6.1). */
 export interface ActivateRecord extends RecordBase {
   readonly kind: 'activate';
@@ -80,6 +100,13 @@ export interface ActivateRecord extends RecordBase {
 export interface TouchedRecord extends RecordBase {
   readonly kind: 'touched';
   readonly visitor: string;
+}
+
+/** A message that was given up is driven again: its order leaves the outbox anew, under the same id (semantics 9.8). */
+export interface RedrivenRecord extends RecordBase {
+  readonly kind: 'redriven';
+  readonly visitor: string;
+  readonly order: ActionOrder;
 }
 
 /** Moves historic visitors' time forward to min(to, T) (semantics 3.6). */
@@ -103,6 +130,7 @@ export const recordKinds = [
   'erase',
   'activate',
   'touched',
+  'redriven',
   'advance',
   'tick',
 ] as const;

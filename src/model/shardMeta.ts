@@ -59,6 +59,14 @@ export interface ShardCounters {
   /** Events that rules appended, and those that they were refused: deeper than 4, of a historic visitor, or not fitting the tracking plan (9.2). */
   readonly emitted: number;
   readonly refusedEmits: number;
+  /** Messages that rules ordered, those driven again included (9.1); and those that wait for the end of quiet hours, or did. */
+  readonly ordered: number;
+  readonly delayedOrders: number;
+  /**
+   * What rules would have shown or sent, had there been consent and an address; orders of imported records; and orders whose reason
+   * was gone when quiet hours ended.
+   */
+  readonly withheld: number;
   /** Visitors found new; those there now are these less the expired ones. */
   readonly visitors: number;
   /** Visitors dropped, or found new again, because nothing was heard of them for the retention (4.5). */
@@ -82,6 +90,9 @@ export const noCounts: ShardCounters = {
   segmentChanges: 0,
   emitted: 0,
   refusedEmits: 0,
+  ordered: 0,
+  delayedOrders: 0,
+  withheld: 0,
   visitors: 0,
   expiredVisitors: 0,
 };

@@ -28,7 +28,7 @@ export interface Visitor {
   /** State of each trait, by its name in the playbook; only traits that have one. */
   readonly traits: TraitStates;
   readonly session: Session | null;
-  /** Where rules stand with this visitor: what their limits, cool-downs, waits and sequences count on. By `limit.…`, `cool.…`, `spent.…`, `wait.…`, `seq.…`. */
+  /** Where rules stand with this visitor: what their limits, cool-downs, waits and sequences count on, and messages that wait for the end of quiet hours. By `limit.…`, `group.…`, `cool.…`, `spent.…`, `wait.…`, `seq.…`, `quiet.…`. */
   readonly rules: TraitStates;
   /** The segments it is in, each with the time at which it entered. */
   readonly segments: { readonly [segment: string]: number };
@@ -84,12 +84,12 @@ export interface Session {
 }
 
 /** The order of kinds is part of a timer's id (3.4). */
-export const timerKinds = ['hold', 'rule', 'segment', 'slot', 'session'] as const;
+export const timerKinds = ['hold', 'rule', 'segment', 'slot', 'session', 'send'] as const;
 export type TimerKind = (typeof timerKinds)[number];
 
 export interface Timer {
   readonly what: TimerKind;
-  /** hold [source], rule [rule, key], segment [segment], slot [slot, rule, for|until], session []. */
+  /** hold [source], rule [rule, key], segment [segment], slot [slot, rule, for|until], session [], send [rule, place of the entry]. */
   readonly key: readonly string[];
   /** Event time; null for a hold. */
   readonly due: number | null;
@@ -98,6 +98,8 @@ export interface Timer {
   readonly skew: number;
   /** Offset of the record that caused it. */
   readonly setAt: number;
+  /** Imported records set it: it sends nothing, also when its visitor is historic no more (9.2). */
+  readonly imported?: true;
 }
 
 export interface Slot {
@@ -145,6 +147,8 @@ export interface SlotsView {
   readonly now: number;
   readonly lastAppend: number;
   readonly version: number;
+  /** The known user that this visitor has become; null: none (8.1). */
+  readonly alias?: string | null;
   /** Offsets of this visitor's records still held (7.3). */
   readonly held: readonly number[];
   readonly slots: { readonly [slot: string]: Slot };

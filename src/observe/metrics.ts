@@ -64,6 +64,9 @@ const counted = [
   'timersFired',
   'rulesFired',
   'slotChanges',
+  'ordered',
+  'delayedOrders',
+  'withheld',
 ] as const;
 
 /** Of the process, not of one Usher in it: its collectors watch the runtime and cannot be ended, so there is one set. */

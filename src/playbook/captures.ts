@@ -16,7 +16,7 @@ function isOfEvent(name: string, names: readonly string[]): boolean {
 }
 
 /** Lists and maps have no bound that a slot's state could carry. */
-function isSingleFact(name: string, declared: Declarations): boolean {
+export function isSingleFact(name: string, declared: Declarations): boolean {
   const [root, ...fields] = name.split('.');
   let type: CelType | undefined = declared.types[root!];
   for (const field of fields)
@@ -93,8 +93,16 @@ export function capturesOf(
     report.error(content.tree, message, { expected: `at most ${playbookLimits.captures}` });
     return null;
   }
+  return [...new Set([...needed, ...factsToExplain(conditions, declared)])].slice(0, playbookLimits.captures);
+}
+
+/** The single values that conditions read, at most 8, as far as they can be told later. */
+export function factsToExplain(
+  conditions: readonly (CheckedCondition | null)[],
+  declared: Declarations,
+): readonly string[] {
   const read = conditions
     .flatMap((condition) => condition?.reads ?? [])
     .filter((name) => name !== 'now' && isSingleFact(name, declared));
-  return [...new Set([...needed, ...read])].slice(0, playbookLimits.captures);
+  return [...new Set(read)].slice(0, playbookLimits.captures);
 }

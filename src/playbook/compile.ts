@@ -3,6 +3,7 @@ import type { Declarations } from '../cel/compiler.ts';
 import { UsherError } from '../errors.ts';
 import { nearest } from '../model/nearest.ts';
 import { zoneOffset } from '../model/zones.ts';
+import { checkSending, warnUnsent } from './actions.ts';
 import { ConditionIndex } from './conditionIndex.ts';
 import { checkContent, compileContent, dataOf, textsOf } from './contents.ts';
 import { type CheckedContentType, checkContentTypes } from './contentTypes.ts';
@@ -99,11 +100,17 @@ class PlaybookCompiler {
     const contents = this.#fitContents(types);
     const shown = new Map<string, Declarations>();
     const filled = new Set<string>();
+    const destinations = this.#section('destinations');
+    const actions = this.#section('actions');
+    const { minorDigits } = main;
+    const sending = checkSending(actions, { destinations, visitor, minorDigits, report: this.#report });
+    const sent = new Set<string>();
     const checkedRules = this.#checkRules({
       events: places,
       eventTypes,
       slots,
       contents,
+      actions: sending.actions,
       segments: rawSegments,
       traits: new Map(traits.map((checked) => [checked.trait.name, checked])),
       visitor,
@@ -113,7 +120,9 @@ class PlaybookCompiler {
         if (!shown.has(content)) shown.set(content, declared);
         filled.add(slot);
       },
+      sends: (action) => sent.add(action),
     });
+    warnUnsent(actions, destinations, sent, this.#report);
     warnOfRules(checkedRules, segments, pagesOf(slots), this.#report);
     const fallbacks = this.#checkSlots(slots, contents, filled);
     const anything = factsOfAnything(
@@ -122,13 +131,14 @@ class PlaybookCompiler {
     );
     const definitions = this.#compileContents(contents, shown, fallbacks, anything, main.minorDigits);
     const rules = new Map(checkedRules.map(({ rule }) => [rule.id, rule]));
-    return assemble(version, main, eventTypes, allTraits, segments, types, definitions, slots, rules);
+    const parts = assemble(version, main, eventTypes, allTraits, segments, types, definitions, slots, rules);
+    return { ...parts, destinations: sending.destinations, actions: sending.defined };
   }
 
   /** Every declaration of a section by id; a second one of the same id is an error that names both places. */
-  #section<K extends 'events' | 'traits' | 'segments' | 'types' | 'content' | 'slots' | 'rules'>(
-    name: K,
-  ): Map<string, NonNullable<RawFile[K]>[number]> {
+  #section<
+    K extends 'events' | 'traits' | 'segments' | 'types' | 'content' | 'slots' | 'destinations' | 'actions' | 'rules',
+  >(name: K): Map<string, NonNullable<RawFile[K]>[number]> {
     const found = new Map<string, NonNullable<RawFile[K]>[number]>();
     const own = new Set<string>();
     for (const { builtIn, sections } of this.#files) {
@@ -336,7 +346,7 @@ function assemble(
   contents: ReadonlyMap<string, ContentDefinition>,
   slots: ReadonlyMap<string, Named<RawSlot>>,
   rules: ReadonlyMap<string, Rule>,
-): Playbook {
+): Omit<Playbook, 'destinations' | 'actions'> {
   const shared = withSharedParts(rules);
   const live = [...shared.values()].filter(({ status }) => status === 'live').sort((a, b) => (a.id < b.id ? -1 : 1));
   const rulesByEvent = new Map<string, ConditionIndex<Rule>>();

@@ -2,8 +2,8 @@ import { constantOfCel } from '../cel/constant.ts';
 import { type CelType, comparable, nameOf } from '../cel/types.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import { nearest } from '../model/nearest.ts';
-import type { Checked, EntryPlace } from './entries.ts';
-import { type CheckedCondition, type CheckedExpression, checkExpression } from './expressions.ts';
+import type { Asked, Checked, EntryPlace } from './entries.ts';
+import { type CheckedExpression, checkExpression } from './expressions.ts';
 import { typeOfSchema } from './facts.ts';
 import type { RawEmit } from './formatRules.ts';
 import type { Emit, EventType } from './playbook.ts';
@@ -15,7 +15,7 @@ import { unknownEvent } from './traits.ts';
 /** An event that a rule appends: what can be told of its properties is told here, not by a failed event some day. */
 export function checkEmit(
   raw: RawEmit,
-  condition: CheckedCondition | null,
+  asked: Asked,
   { declared }: EntryPlace,
   around: RuleSurroundings,
 ): Checked<Emit> | null {
@@ -36,7 +36,7 @@ export function checkEmit(
   }
   if (!checkMissing(type, raw, report) || !ok) return null;
   if (!checkConstants(type, raw, properties, report)) return null;
-  const entry: Emit = { do: 'emit', if: condition, event: type.type, properties };
+  const entry: Emit = { do: 'emit', ...asked, event: type.type, properties };
   return { entry, reads: properties.flatMap(([, { reads }]) => reads) };
 }
 

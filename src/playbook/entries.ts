@@ -1,5 +1,6 @@
 import type { Declarations } from '../cel/compiler.ts';
 import { type CelType, nameOf } from '../cel/types.ts';
+import type { Purpose } from '../model/purposes.ts';
 import { capturesOf, readsToCapture } from './captures.ts';
 import { checkContent } from './contents.ts';
 import { checkEmit } from './emits.ts';
@@ -8,6 +9,7 @@ import { factsOfWhile } from './facts.ts';
 import type { RawEntry, RawSet, RawShow } from './formatRules.ts';
 import { hoursOf } from './hours.ts';
 import type { Entry, Exclusion, ReadCondition, SetTrait, Show } from './playbook.ts';
+import { checkSend } from './sends.ts';
 import { type Located, startOf, wrote } from './shape.ts';
 import { lookUp, type RuleSurroundings } from './surroundings.ts';
 
@@ -21,24 +23,36 @@ export interface CheckedEntry {
 export interface EntryPlace {
   readonly rule: string;
   readonly conditions: readonly (CheckedCondition | null)[];
+  /** Of the whole rule. */
+  readonly purpose: Purpose | null;
   readonly declared: Declarations | null;
   /** Events of a sequence that have a name. */
   readonly names: readonly string[];
+}
+
+/** What is asked before an entry happens. */
+export interface Asked {
+  readonly if: CheckedCondition | null;
+  readonly purpose: Purpose | null;
 }
 
 /** Something that a rule does. null: it is broken, as the report tells. */
 export function checkEntry(raw: RawEntry, place: EntryPlace, around: RuleSurroundings): CheckedEntry | null {
   const condition =
     raw.if === undefined || place.declared === null ? null : checkCondition(raw.if, place.declared, around.report);
+  const asked: Asked = { if: condition, purpose: raw.purpose?.value ?? place.purpose };
   const checked =
     raw.show !== undefined
-      ? checkShow(raw.show, condition, place, around)
+      ? checkShow(raw.show, asked, place, around)
       : raw.set !== undefined
-        ? checkSet(raw.set, condition, place, around)
+        ? checkSet(raw.set, asked, place, around)
         : raw.emit !== undefined
-          ? checkEmit(raw.emit, condition, place, around)
-          : null;
+          ? checkEmit(raw.emit, asked, place, around)
+          : raw.send !== undefined
+            ? checkSend(raw.send, asked, place, around)
+            : null;
   if (checked === null || (raw.if !== undefined && condition === null)) return null;
+  if (wrote(raw.at, 'purpose') && raw.purpose === undefined) return null;
   return { entry: checked.entry, reads: [...checked.reads, ...(condition?.reads ?? [])], raw };
 }
 
@@ -46,7 +60,7 @@ export type Checked<T extends Entry> = { readonly entry: T; readonly reads: read
 
 function checkShow(
   raw: RawShow,
-  condition: CheckedCondition | null,
+  asked: Asked,
   { rule, conditions, declared, names }: EntryPlace,
   around: RuleSurroundings,
 ): Checked<Show> | null {
@@ -74,11 +88,11 @@ function checkShow(
   const textReads = checkContent(contentNamed.value, declared, around.minorDigits, report, where);
   if (textReads === null) return null;
   const needed = readsToCapture(textReads, holds, exclude, names);
-  const captures = capturesOf(content, needed, [...conditions, condition], declared, report);
+  const captures = capturesOf(content, needed, [...conditions, asked.if], declared, report);
   if (captures === null) return null;
   const show: Show = {
     do: 'show',
-    if: condition,
+    ...asked,
     slot: slot.value,
     content: content.value,
     pinned: raw.pinned?.value ?? false,
@@ -126,7 +140,7 @@ function readConditionOf(raw: RawShow, { report }: RuleSurroundings): ReadCondit
 
 function checkSet(
   raw: RawSet,
-  condition: CheckedCondition | null,
+  asked: Asked,
   { declared }: EntryPlace,
   around: RuleSurroundings,
 ): Checked<SetTrait> | null {
@@ -150,7 +164,7 @@ function checkSet(
     });
     return null;
   }
-  return { entry: { do: 'set', if: condition, trait: raw.trait.value, to }, reads: to.reads };
+  return { entry: { do: 'set', ...asked, trait: raw.trait.value, to }, reads: to.reads };
 }
 
 function fits(type: CelType, wanted: CelType): boolean {

@@ -8,3 +8,8 @@ export function namedEventId(name: string): string {
   const hex = bytes.toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
+
+/** The id of a message, made of its name: 128 bits as 32 hexadecimal digits (semantics 9.1). */
+export function namedActionId(name: string): string {
+  return createHash('sha256').update(name).digest('hex').slice(0, 32);
+}

@@ -37,6 +37,7 @@ const pageType: ObjectType = {
     timeZone: string,
     viewport: string,
     campaign: string,
+    globalPrivacyControl: bool,
   },
 };
 const deviceType: ObjectType = { kind: 'object', fields: { kind: string } };
@@ -65,10 +66,9 @@ export interface VisitorFacts {
   readonly visitor: ObjectType;
   readonly session: ObjectType;
   readonly traits: ObjectType;
+  readonly consent: ObjectType;
   readonly segments: ObjectType;
 }
-
-const notYet = { consent: 'consent is not run by this version yet' };
 
 /** What a condition may name that is tried with one of these event types: what all of them have. */
 export function factsOfEvent(events: readonly EventFacts[], visitor: VisitorFacts | null): Declarations {
@@ -105,7 +105,6 @@ export function factsOfEvent(events: readonly EventFacts[], visitor: VisitorFact
       ...(visitor ?? {}),
     },
     unavailable: {
-      ...notYet,
       ...(hasProduct
         ? {}
         : {
@@ -120,7 +119,7 @@ export function factsOfEvent(events: readonly EventFacts[], visitor: VisitorFact
 }
 
 const visitorUnavailable = Object.fromEntries(
-  ['cart', 'visitor', 'session', 'traits', 'segments'].map((root) => [
+  ['cart', 'visitor', 'session', 'traits', 'consent', 'segments'].map((root) => [
     root,
     'a trait is computed from the event alone, before these are known',
   ]),
@@ -129,7 +128,7 @@ const visitorUnavailable = Object.fromEntries(
 /** What a condition may name that is also tried without an event: facts of the visitor. */
 export function factsOfVisitor(visitor: VisitorFacts, why: string): Declarations {
   const unavailable = Object.fromEntries(['event', 'product', 'page', 'device'].map((root) => [root, why]));
-  return { types: { now: timestamp, ...visitor }, unavailable: { ...notYet, ...unavailable } };
+  return { types: { now: timestamp, ...visitor }, unavailable };
 }
 
 /** The facts, and under this name those of another event, as `as` gives it one. */
@@ -200,7 +199,6 @@ export function factsOfAnything(visitor: VisitorFacts, names: readonly string[])
       now: timestamp,
       ...visitor,
     },
-    unavailable: notYet,
   };
 }
 
@@ -246,17 +244,18 @@ export function visitorFacts(
   traits: readonly { readonly trait: Trait; readonly type: CelType }[],
   segments: readonly string[],
 ): VisitorFacts {
-  const roots: Record<'visitor' | 'session' | 'traits', Record<string, CelType>> = {
+  const roots: Record<'visitor' | 'session' | 'traits' | 'consent', Record<string, CelType>> = {
     visitor: { ...visitorFields },
     session: { ...sessionFields },
     traits: {},
+    consent: {},
   };
   let cart: CelType = cartType;
   for (const { trait, type } of traits) {
     const [root, name] = trait.path;
     if (root === 'cart') cart = type;
-    else if (name !== undefined && (root === 'visitor' || root === 'session' || root === 'traits'))
-      roots[root][name] = type;
+    else if (name !== undefined && root !== undefined && Object.hasOwn(roots, root))
+      roots[root as keyof typeof roots][name] = type;
   }
   const object = (fields: Record<string, CelType>): ObjectType => ({ kind: 'object', fields });
   return {
@@ -264,6 +263,7 @@ export function visitorFacts(
     visitor: object(roots.visitor),
     session: object(roots.session),
     traits: object(roots.traits),
+    consent: object(roots.consent),
     segments: object(Object.fromEntries(segments.map((id) => [id, bool]))),
   };
 }

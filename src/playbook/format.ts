@@ -1,5 +1,6 @@
 import type { JsonObject } from '../model/json.ts';
 import type { FittedContent } from './fitContent.ts';
+import { actionShape, destinationShape } from './formatActions.ts';
 import { ruleShape } from './formatRules.ts';
 import { builtInTraitShape, type RawTrait, segmentShape, traitShape } from './formatTraits.ts';
 import { playbookLimits } from './limits.ts';
@@ -135,9 +136,11 @@ const sections = {
   ),
   content: optional(mapOf('contents', contentShape, playbookLimits.content), 'What slots can show.'),
   slots: optional(mapOf('slots', slotShape, playbookLimits.slots), 'Named places on pages.'),
+  destinations: optional(mapOf('destinations', destinationShape, playbookLimits.destinations), 'Where messages go.'),
+  actions: optional(mapOf('actions', actionShape, playbookLimits.actions), 'Messages that rules send.'),
   rules: optional(mapOf('rules', ruleShape, playbookLimits.rules), 'What is shown when.'),
 };
-const laterSections = ['experiments', 'actions', 'audiences', 'consent', 'models', 'campaigns'];
+const laterSections = ['experiments', 'audiences', 'consent', 'models', 'campaigns'];
 const fileShape = object('a map of sections', sections, laterSections);
 const builtInFileShape = object('a map of sections', {
   events: sections.events,

@@ -1,3 +1,4 @@
+import { givenValues, purpose } from './formatActions.ts';
 import { eventType } from './formatTraits.ts';
 import { playbookLimits } from './limits.ts';
 import {
@@ -160,8 +161,12 @@ const emitShape = object('an event to append', {
     'Its properties, in CEL: \'"tents"\' or product.id.',
   ),
 });
-const actions = ['show', 'set', 'emit'] as const;
-const laterActions = ['send', 'purpose', 'tag', 'experiment', 'model'];
+const sendShape = object('a message to send', {
+  action: required(id('the id of an action'), 'Which.'),
+  with: optional(givenValues(celValue('product.name')), 'What the action asks for, in CEL: 10, or product.name.'),
+});
+const actions = ['show', 'set', 'emit', 'send'] as const;
+const laterActions = ['tag', 'experiment', 'model'];
 const entryShape = exactlyOne(
   object(
     'something to do, such as { show: { slot: …, content: … } }',
@@ -169,6 +174,8 @@ const entryShape = exactlyOne(
       show: optional(showShape, 'Shows a content in a slot.'),
       set: optional(setShape, 'Gives a trait its value.'),
       emit: optional(emitShape, 'Appends an event of the same visitor.'),
+      send: optional(sendShape, 'Sends a message.'),
+      purpose: optional(purpose, 'It does not happen without consent to this.'),
       if: optional(cel(), 'Only if this holds too.'),
     },
     laterActions,
@@ -180,6 +187,7 @@ export type RawEntry = ReturnType<typeof entryShape.read> & {};
 export type RawShow = Read<typeof showShape>;
 export type RawSet = Read<typeof setShape>;
 export type RawEmit = Read<typeof emitShape>;
+export type RawSend = Read<typeof sendShape>;
 
 const limitShape = object('a limit, such as { times: 1, per: session }', {
   times: required(integer(1, 1_000), 'How often it may run.'),
@@ -202,6 +210,7 @@ export const ruleShape = object(
     to: optional(instant, 'It runs until this moment.'),
     hours: optional(hours, 'It runs at these times of the day only, where the visitor is.'),
     days: optional(weekdays, 'It runs on these days of the week only.'),
+    purpose: optional(purpose, 'Nothing of it happens without consent to this.'),
     limit: optional(limitShape, 'How often it may run.'),
     cooldown: optional(durationFrom(second, 366 * day, 'from 1s to 366d'), 'It does not run again for this long.'),
     // biome-ignore lint/suspicious/noThenProperty: the format's word; a list is no thenable
@@ -210,6 +219,6 @@ export const ruleShape = object(
     priority: optional(integer(-1_000, 1_000), 'Higher wins; a tie goes to the smaller id [0].'),
     status: optional(oneOf('draft', 'live', 'paused'), 'Only a live rule runs [live].'),
   },
-  ['purpose', 'holdout', 'experiment', 'schedule'],
+  ['holdout', 'experiment', 'schedule'],
 );
 export type RawRule = ReturnType<typeof ruleShape.read> & {};

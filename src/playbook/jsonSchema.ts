@@ -1,6 +1,7 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import type { Json, JsonObject } from '../model/json.ts';
+import { zoneOffset } from '../model/zones.ts';
 import type { Report, Span } from './problem.ts';
 import { entryOf, type Tree, toJson } from './tree.ts';
 
@@ -19,8 +20,26 @@ export function newAjv(passContext = false): Ajv2020 {
     passContext,
   });
   addFormats.default(ajv);
+  for (const [name, fits] of Object.entries(ownFormats)) ajv.addFormat(name, fits);
   ajv.addKeyword({ keyword: 'money', schemaType: 'boolean' });
   return ajv;
+}
+
+/** Formats that JSON Schema does not have. What a profile may be without is also nothing: an empty text removes it. */
+const ownFormats: { readonly [name: string]: (text: string) => boolean } = {
+  // One @ between something and a domain: whether mail arrives there, mail alone can tell.
+  'mail-address': (text) => text === '' || /^[^\s@<>"(),:;[\]\\]{1,64}@[^\s@<>"(),:;[\]\\]+$/.test(text),
+  locale: (text) => text === '' || isLocale(text),
+  'time-zone': (text) => zoneOffset(text) !== null,
+};
+
+function isLocale(text: string): boolean {
+  try {
+    return Intl.getCanonicalLocales(text).length === 1;
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
 }
 
 /**

@@ -33,6 +33,15 @@ const standard: Readonly<Record<string, Phrase>> = {
   order_completed: { does: 'completes an order', done: 'completed an order', doing: 'completing an order' },
   slot_shown: { does: 'sees a slot', done: 'seen a slot', doing: 'seeing a slot' },
   slot_clicked: { does: 'clicks a slot', done: 'clicked a slot', doing: 'clicking a slot' },
+  message_sent: { does: 'is sent a message', done: 'been sent a message', doing: 'being sent a message' },
+  message_failed: { does: 'misses a message', done: 'missed a message', doing: 'missing a message' },
+  message_bounced: {
+    does: 'has a message bounced',
+    done: 'had a message bounced',
+    doing: 'having a message bounced',
+  },
+  message_opened: { does: 'opens a message', done: 'opened a message', doing: 'opening a message' },
+  message_unsubscribed: { does: 'unsubscribes', done: 'unsubscribed', doing: 'unsubscribing' },
 };
 
 export type EventNames = ReadonlyMap<string, Pick<EventType, 'name'>>;

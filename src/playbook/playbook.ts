@@ -1,6 +1,8 @@
 import type { Demands } from '../cel/demands.ts';
 import type { Json, JsonObject } from '../model/json.ts';
+import type { Purpose } from '../model/purposes.ts';
 import type { Fact } from '../model/visitor.ts';
+import type { ActionDefinition, DestinationDefinition } from './sending.ts';
 
 /**
  * A playbook, checked and compiled: what deciding, presenting and the gateway read. Made from the texts of its folder (and
@@ -22,6 +24,8 @@ export interface Playbook {
   readonly types: ReadonlyMap<string, ContentType>;
   readonly contents: ReadonlyMap<string, ContentDefinition>;
   readonly slots: ReadonlyMap<string, SlotDefinition>;
+  readonly destinations: ReadonlyMap<string, DestinationDefinition>;
+  readonly actions: ReadonlyMap<string, ActionDefinition>;
   readonly rules: ReadonlyMap<string, Rule>;
   /** In an order in which each stands after those that it reads. */
   readonly segments: ReadonlyMap<string, Segment>;
@@ -159,7 +163,8 @@ export interface Expression {
 export interface Text {
   readonly source: string;
   readonly reads: readonly string[];
-  render(scope: Scope): string;
+  /** @param write how the value of a hole enters the text, for one that is no plain text: [the value as it is] */
+  render(scope: Scope, write?: (value: string, hole: string) => string): string;
 }
 
 /**
@@ -281,10 +286,14 @@ export interface Rule {
   /** "When a visitor views a product and …": `usher describe`. */
   readonly sentence: string;
 }
-export type Entry = Show | SetTrait | Emit;
-export interface Show {
-  readonly do: 'show';
+export type Entry = Show | SetTrait | Emit | Send;
+interface Asked {
   readonly if: Condition | null;
+  /** It does not happen without consent to this, whatever its `if`. */
+  readonly purpose: Purpose | null;
+}
+export interface Show extends Asked {
+  readonly do: 'show';
   readonly slot: string;
   readonly content: string;
   /** Before all that are not, whatever their priority. */
@@ -317,18 +326,24 @@ export interface ReadCondition {
   readonly hours: Hours | null;
 }
 /** Gives a trait of kind `set` its value; conditions see it from the next step on, `while` at once. */
-export interface SetTrait {
+export interface SetTrait extends Asked {
   readonly do: 'set';
-  readonly if: Condition | null;
   readonly trait: string;
   readonly to: Expression;
 }
 /** Appends an event of the same visitor to the log (semantics 9.2). */
-export interface Emit {
+export interface Emit extends Asked {
   readonly do: 'emit';
-  readonly if: Condition | null;
   readonly event: string;
   readonly properties: readonly (readonly [name: string, value: Expression])[];
+}
+/** Orders a message (semantics 9). */
+export interface Send extends Asked {
+  readonly do: 'send';
+  readonly action: string;
+  readonly with: readonly (readonly [name: string, value: Expression])[];
+  /** What the conditions of rule and entry read, to explain. */
+  readonly captures: readonly string[];
 }
 
 /** What the data of all contents of a type are. */

@@ -36,7 +36,8 @@ export function checkRule(named: Named<RawRule>, around: RuleSurroundings): Chec
   const condition = check(raw.if);
   const unless = check(raw.unless);
   const names = trigger?.names.map(({ value }) => value) ?? [];
-  const place = { rule: id, conditions: [condition, unless], declared, names };
+  const purpose = raw.purpose?.value ?? null;
+  const place = { rule: id, conditions: [condition, unless], purpose, declared, names };
   const raws = raw.choose ?? raw.then ?? [];
   const entries = raws.map((entry) => checkEntry(entry, place, around));
   const hours = hoursOf(raw.hours, raw.days, report);
@@ -45,6 +46,7 @@ export function checkRule(named: Named<RawRule>, around: RuleSurroundings): Chec
   if (trigger === null || words.length !== 1 || entries.includes(null)) return null;
   if ((wrote(raw.at, 'if') && condition === null) || (wrote(raw.at, 'unless') && unless === null)) return null;
   if (hours === undefined || limit === undefined || !inTime) return null;
+  if (wrote(raw.at, 'purpose') && purpose === null) return null;
 
   const checked = entries as readonly CheckedEntry[];
   const reads = [

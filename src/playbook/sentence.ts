@@ -1,5 +1,7 @@
+import type { Purpose } from '../model/purposes.ts';
 import { type EventNames, eventsSaid, list, spokenDuration } from './phrases.ts';
 import type { Entry, Hours, Limit, Rule, Segment, SequenceTrigger, Show, Trait, Trigger } from './playbook.ts';
+import type { ActionDefinition } from './sending.ts';
 import { Words } from './words.ts';
 
 /** A rule in plain English, for people who do not read CEL. */
@@ -109,7 +111,7 @@ function instantSaid(ms: number): string {
 
 function actionsSaid({ mode, entries }: Pick<Rule, 'mode' | 'entries'>, events: EventNames, words: Words): string {
   const told = entries.map((entry) => ({
-    what: actionSaid(entry, events, words),
+    what: `${actionSaid(entry, events, words)}${purposeSaid(entry.purpose)}`,
     only: entry.if === null ? null : words.condition(entry.if),
   }));
   if (mode === 'then' && told.every(({ only }) => only === null))
@@ -126,6 +128,10 @@ function actionsSaid({ mode, entries }: Pick<Rule, 'mode' | 'entries'>, events: 
     .join('; ');
 }
 
+function purposeSaid(purpose: Purpose | null): string {
+  return purpose === null ? '' : `, given consent to ${purpose}`;
+}
+
 function actionSaid(entry: Entry, events: EventNames, words: Words): string {
   switch (entry.do) {
     case 'show':
@@ -136,6 +142,10 @@ function actionSaid(entry: Entry, events: EventNames, words: Words): string {
       const properties = entry.properties.map(([name, value]) => `${name} ${words.value(value)}`);
       const using = properties.length === 0 ? '' : ` with ${list(properties, 'and')}`;
       return `add the event "${events.get(entry.event)?.name ?? entry.event}"${using}`;
+    }
+    case 'send': {
+      const values = entry.with.map(([name, value]) => `${name} ${words.value(value)}`);
+      return `send ${entry.action}${values.length === 0 ? '' : ` with ${list(values, 'and')}`}`;
     }
   }
 }
@@ -173,6 +183,16 @@ function limitSaid({ times, per, key, group }: Limit): string {
 export function segmentSaid({ condition, changes }: Segment): string {
   const byTime = changes.length === 0 ? '' : ' Time alone may change that.';
   return `A visitor is in it as long as ${new Words().condition(condition)}.${byTime}`;
+}
+
+/** Where a message goes, and when it waits. */
+export function messageSaid({ destination, to, quiet, purpose, takes }: ActionDefinition): string {
+  const words = new Words();
+  const receiver = to === null ? '' : ` to ${words.value(to)}`;
+  const waits = quiet === null ? '' : ` It waits while it is ${hoursSaid(quiet)} where the visitor is.`;
+  const only = purpose === null ? '' : ` Only with consent to ${purpose}.`;
+  const given = takes.size === 0 ? '' : ` Rules give it ${list([...takes.keys()], 'and')}.`;
+  return `A message by ${destination}${receiver}.${given}${waits}${only}`;
 }
 
 /** What a trait is, of the playbook's own. */

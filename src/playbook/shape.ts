@@ -61,6 +61,18 @@ const textIn = (value: unknown): string | undefined =>
 
 export const text = (expected = 'a text'): Shape<Located<string>> =>
   scalar(expected, { type: 'string', minLength: 1, maxLength: maxText }, textIn);
+/** A text that may be longer than a line. */
+export const longText = (most: number): Shape<Located<string>> =>
+  scalar(`a text of at most ${most} characters`, { type: 'string', minLength: 1, maxLength: most }, (value) =>
+    typeof value === 'string' && value !== '' && value.length <= most ? value : undefined,
+  );
+/** A text of a form, and what is made of it. */
+export function matching<T>(expected: string, pattern: RegExp, make: (match: RegExpExecArray) => T): Shape<Located<T>> {
+  return scalar(expected, { type: 'string', pattern: pattern.source }, (value) => {
+    const match = typeof value === 'string' ? pattern.exec(value) : null;
+    return match === null ? undefined : make(match);
+  });
+}
 /** A condition or a value in CEL; YAML reads `true` and `5` as what they are, CEL too. */
 export const cel = (expected = 'a condition in CEL, such as cart.value > 100'): Shape<Located<string>> =>
   scalar(expected, { type: ['string', 'boolean', 'number'], minLength: 1, maxLength: maxText }, (value) =>

@@ -5,6 +5,7 @@ import type { RawContent, RawSlot } from './format.ts';
 import type { RawSegment } from './formatTraits.ts';
 import type { EventType } from './playbook.ts';
 import type { Report } from './problem.ts';
+import type { ActionDefinition } from './sending.ts';
 import type { Located, Named } from './shape.ts';
 import type { CheckedTrait, EventPlaces } from './traits.ts';
 
@@ -14,6 +15,8 @@ export interface RuleSurroundings {
   readonly eventTypes: ReadonlyMap<string, EventType>;
   readonly slots: ReadonlyMap<string, Named<RawSlot>>;
   readonly contents: ReadonlyMap<string, Named<RawContent>>;
+  /** `checked` is null of one that is broken. */
+  readonly actions: ReadonlyMap<string, { readonly checked: ActionDefinition | null }>;
   readonly segments: ReadonlyMap<string, Named<RawSegment>>;
   readonly traits: ReadonlyMap<string, CheckedTrait>;
   readonly visitor: VisitorFacts;
@@ -21,6 +24,8 @@ export interface RuleSurroundings {
   readonly report: Report;
   /** Told of each content that a rule shows, with what its texts may name there. */
   shows(content: string, slot: string, declared: Declarations): void;
+  /** Told of each action that a rule sends. */
+  sends(action: string): void;
 }
 
 /** What an id stands for; null: it is unknown, which the report tells. */
@@ -28,15 +33,16 @@ export function lookUp<T>(at: Located<string>, known: ReadonlyMap<string, T>, wh
   const found = known.get(at.value);
   if (found !== undefined) return found;
   const near = nearest(at.value, known.keys());
+  const one = `${/^[aeiou]/.test(what) ? 'an' : 'a'} ${what}`;
   const expected =
     known.size === 0
-      ? `a ${what}; the playbook has none`
+      ? `${one}; the playbook has none`
       : known.size <= 24
         ? `one of ${[...known.keys()].join(', ')}`
-        : `a ${what} of the playbook`;
+        : `${one} of the playbook`;
   report.error(
     at.tree,
-    `${at.value} is not a ${what} of this playbook`,
+    `${at.value} is not ${one} of this playbook`,
     near === null ? { expected } : { expected, nearest: near },
   );
   return null;

@@ -10,6 +10,16 @@ export interface PlanProblem {
   readonly path: readonly string[];
 }
 
+/** Types of which only a server may tell: a browser could give a visitor another's e-mail address, or say that a message failed. */
+export const serverEvents: ReadonlySet<string> = new Set([
+  'profile_updated',
+  'message_sent',
+  'message_failed',
+  'message_bounced',
+  'message_opened',
+  'message_unsubscribed',
+]);
+
 /** What the tracking plan finds wrong with an event, whoever brought it; null: nothing. */
 export function planProblem(
   { events }: Pick<Playbook, 'events'>,

@@ -1,4 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { renderMessage } from '../../src/decide/message.ts';
+import { type ActionOrder, actionsTopic } from '../../src/model/action.ts';
 import type { ActiveBundles } from '../../src/playbook/playbook.ts';
 import { readPlaybook } from '../../src/playbook/read.ts';
 import { demoStoreFolder } from '../support/demoStore.ts';
@@ -55,8 +57,14 @@ class Story {
   }
   /** What rules appended, each as it would stand in the log. */
   get appended(): readonly { readonly type: string; readonly properties: object }[] {
+    return this.#outputs('log');
+  }
+  get messages(): readonly ActionOrder[] {
+    return this.#outputs(actionsTopic);
+  }
+  #outputs(wanted: string) {
     this.#shard.fold();
-    return this.#shard.outbox.flatMap(({ topic, value }) => (topic === 'log' ? [JSON.parse(value)] : []));
+    return this.#shard.outbox.flatMap(({ topic, value }) => (topic === wanted ? [JSON.parse(value)] : []));
   }
   get #visitor() {
     return this.#shard.fold().visitor('v')!;
@@ -79,7 +87,7 @@ describe('the demo store', () => {
     add('p_025').passes(30 * minute - 1);
     expect(story.rulesOf('notice')).toEqual([]);
     story.passes(1);
-    expect(story.rulesOf('notice')).toEqual(['cart_reminder']);
+    expect(story.rulesOf('notice')).toEqual(['cart_waits']);
     expect(story.rulesOf('cart_banner')).toEqual(['cart_reminder', 'free_shipping']);
     expect(story.trait('reminded_at')).toBe(story.now);
   });
@@ -90,7 +98,40 @@ describe('the demo store', () => {
     expect(story.rulesOf('notice')).toEqual([]);
     story.ordered('o1', 'p_003');
     add('p_001').passes(30 * minute);
-    expect(story.rulesOf('notice')).toContain('cart_reminder');
+    expect(story.rulesOf('notice')).toContain('cart_waits');
+  });
+
+  it('reminds by mail whom it may, with the lines of the cart, once; and nobody who is still here', () => {
+    const known = () => {
+      story = new Story().did('profile_updated', { email: 'ann@example.com', name: 'Ann' });
+      story.did('consent_changed', { purpose: 'marketing', granted: true });
+      return add('p_017');
+    };
+    known()
+      .passes(30 * minute)
+      .passes(day);
+    expect(story.rulesOf('cart_banner')).not.toContain('cart_reminder');
+    const [order, ...others] = story.messages;
+    expect([order!.action, order!.to, others]).toEqual(['cart_mail', 'ann@example.com', []]);
+    const given = {
+      link: 'https://shop.example/cart?x',
+      unsubscribe: 'https://shop.example/no',
+      baseUrl: 'https://shop.example',
+    };
+    const { subject, text, html } = renderMessage(order!, bundles.playbook, bundles.catalog, given)!.mail!;
+    expect(subject).toBe('Your cart is waiting, with 10 % off');
+    expect(text).toContain(
+      'Hello Ann,\n\nyou left this in your cart:\n\n1 x Aurora 3 Trekking Tent, 349.00 USD\n\nTogether 349.00',
+    );
+    expect(html).toContain('<img src="https://shop.example/playbook/images/p_017.svg"');
+    for (const link of [given.link, given.unsubscribe])
+      expect([text, html].every((each) => each!.includes(link))).toBe(true);
+
+    known()
+      .passes(29 * minute)
+      .did('element_clicked', { element: 'menu' })
+      .passes(minute);
+    expect([story.messages, story.rulesOf('cart_banner')[0]]).toEqual([[], 'cart_reminder']);
   });
 
   it('does not remind of what was ordered, or emptied; and counts the order that a reminder brought', () => {
@@ -237,7 +278,7 @@ describe('the demo store', () => {
   it('keeps the checkout calm, whatever else there is to say', () => {
     add('p_003').passes(31 * minute);
     story.did('checkout_started');
-    expect(story.rulesOf('notice')).toEqual(['calm_at_the_checkout', 'cart_reminder']);
+    expect(story.rulesOf('notice')).toEqual(['calm_at_the_checkout', 'cart_waits']);
   });
 
   it('shows again what was looked at twice, unless it was taken out of the cart or bought', () => {

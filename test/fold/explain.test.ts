@@ -36,6 +36,7 @@ rules:
     when: { sequence: [{ event: page_viewed }, { event: cart_item_added }, { event: search_performed }], within: 1h }
     then: [{ show: { slot: banner, content: guide } }]
   of_search: { when: search_performed, if: event.query == "tents", then: [{ show: { slot: banner, content: asked } }] }
+  personal: { when: search_performed, purpose: personalization, then: [{ show: { slot: banner, content: asked } }] }
   resting: { when: page_viewed, then: [{ show: { slot: banner, content: asked } }], status: paused }
 `);
 const catalog = bundles.addCatalog([{ id: 'p1', price: 2000 }]);
@@ -63,7 +64,9 @@ describe('the explanation of a slot', () => {
     expect(rules.map(({ ruleId, outcome }) => `${outcome} ${ruleId}`)).toEqual([
       'shown full_cart',
       'lost any_cart',
-      ...['for_buyers', 'journey', 'of_search', 'only_once', 'reminder', 'resting'].map((id) => `out ${id}`),
+      ...['for_buyers', 'journey', 'of_search', 'only_once', 'personal', 'reminder', 'resting'].map(
+        (id) => `out ${id}`,
+      ),
     ]);
     expect(rules[0]).toMatchObject({
       reasons: ['you put p1 into the cart'],
@@ -85,6 +88,10 @@ describe('the explanation of a slot', () => {
     const due = new Date(start + 32 * minute).toISOString().replace('.000Z', 'Z');
     expect(reasonsOf('reminder')).toEqual([`waits until ${due}, unless order_completed comes`]);
     expect(reasonsOf('journey')).toEqual(['2 of the 3 events of its sequence came']);
+  });
+
+  it('tells which consent is missing', () => {
+    expect(reasonsOf('personal')).toEqual(['there is no consent to personalization']);
   });
 
   it('tells a used up limit, and that a rule is paused', () => {

@@ -12,6 +12,23 @@ function read(value: unknown) {
   return readRecord({ shard: 0, offset: 7, stamp: 1000, key: null, value: text });
 }
 const event = { v: 1, kind: 'event', id: 'e', visitor: 'v', type: 'page_viewed', properties: {} };
+const order = {
+  v: 1,
+  id: 'f'.repeat(32),
+  visitor: 'v',
+  action: 'a',
+  destination: 'd',
+  rule: 'r',
+  entry: 0,
+  playbook: 'p',
+  purpose: null,
+  to: null,
+  with: {},
+  facts: [],
+  at: 0,
+  orderedAt: 0,
+  redriven: 0,
+};
 const numbered = { ...event, source: 's', sequence: 2 };
 const rejectedInput = {
   v: 1,
@@ -63,10 +80,19 @@ const wrong: readonly [what: string, record: object][] = [
   ['a rejected record of offset -1', { ...rejectedInput, offset: -1 }],
   ['a rejected record that does not say why', { ...rejectedInput, detail: '' }],
   ['a rejected record of an empty visitor', { ...rejectedInput, visitor: '' }],
+  ['a message driven again without its order', { v: 1, kind: 'redriven', id: 'r', visitor: 'v' }],
+  ['a message driven again of no visitor', { v: 1, kind: 'redriven', id: 'r', order }],
+  ['an order without an action', { v: 1, kind: 'redriven', id: 'r', visitor: 'v', order: { ...order, action: '' } }],
+  ['an order of place -1', { v: 1, kind: 'redriven', id: 'r', visitor: 'v', order: { ...order, entry: -1 } }],
+  ['an order to a number', { v: 1, kind: 'redriven', id: 'r', visitor: 'v', order: { ...order, to: 7 } }],
+  ['an order with a list of values', { v: 1, kind: 'redriven', id: 'r', visitor: 'v', order: { ...order, with: [] } }],
+  ['an order without facts', { v: 1, kind: 'redriven', id: 'r', visitor: 'v', order: { ...order, facts: null } }],
+  ['an order of another version', { v: 1, kind: 'redriven', id: 'r', visitor: 'v', order: { ...order, v: 2 } }],
   ['an advance to nowhere', { v: 1, kind: 'advance', id: 'a' }],
 ];
 const right: readonly [what: string, record: object][] = [
   ['the least event', event],
+  ['a message driven again', { v: 1, kind: 'redriven', id: 'r', visitor: 'v', order }],
   ['a numbered event', numbered],
   ['16 skipped numbers', { ...numbered, skipped: Array.from({ length: 16 }, (_, i) => i + 1) }],
   ['an import', { ...numbered, at: 5, imported: true }],

@@ -133,6 +133,7 @@ describe('intake', () => {
   const sender: Sender = {
     identity: { kind: 'visitor', visitor: 'v', expiresAt: null },
     device: undefined,
+    privacyControl: false,
     receivedAt: Date.now(),
     sentAt: null,
   };

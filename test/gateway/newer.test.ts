@@ -80,7 +80,7 @@ rules: { r: { name: R, when: pinged, then: [{ show: { slot: a, content: shown } 
     reads: new SlotReads(store, shards),
     closing: () => () => {},
   } as unknown as Services;
-  context = new RequestContext({ services, identity: null, userAgent: undefined, receivedAt: 0, transport: 'sse' });
+  context = new RequestContext({ services, identity: null, headers: {}, receivedAt: 0, transport: 'sse' });
 });
 afterEach(async () => {
   await hub.stop();

@@ -7,11 +7,12 @@ import type { Json, JsonObject } from '../../src/model/json.ts';
 import { playbookSchema } from '../../src/playbook/format.ts';
 import type { Rule, Segment, Show, Trait } from '../../src/playbook/playbook.ts';
 import { readPlaybook } from '../../src/playbook/read.ts';
+import type { ActionDefinition } from '../../src/playbook/sending.ts';
 import { recordedIo } from '../support/cliIo.ts';
 import { demoStoreFiles, demoStoreFolder } from '../support/demoStore.ts';
 
 const { playbook } = await readPlaybook(demoStoreFolder);
-const { rules, segments, traits } = playbook!;
+const { rules, segments, traits, actions, destinations } = playbook!;
 
 type Of<T> = readonly (readonly [construct: string, id: string, says: (it: T) => boolean])[];
 const shows = (rule: Rule) => rule.entries.filter((entry): entry is Show => entry.do === 'show');
@@ -114,9 +115,25 @@ const ruleConstructs: Of<Rule> = [
   ['only: hours and days', 'long_read', shown(({ only }) => only?.hours?.from === 9 * 60 && only.hours.days !== null)],
   ['set', 'favourite_found', ({ entries }) => entries.some((entry) => entry.do === 'set')],
   ['emit', 'favourite_found', ({ entries }) => entries.some((entry) => entry.do === 'emit')],
+  ['send', 'cart_reminder', ({ entries }) => entries.some((entry) => entry.do === 'send' && entry.with.length === 1)],
+  ['purpose of an entry', 'cart_reminder', ({ entries }) => entries.map(({ purpose }) => purpose)[1] === 'marketing'],
+  ['purpose of a rule', 'customer_file_told', ({ entries }) => entries.every(({ purpose }) => purpose === 'analytics')],
+  ['when: what became of a message', 'mail_came_back', ({ when }) => when.includes('message_bounced')],
   ['draft', 'gift_wrap', ({ status }) => status === 'draft'],
   ['paused', 'parcels_are_late', ({ status }) => status === 'paused'],
   ['priority', 'upsell_over_100', ({ priority }) => priority === 50],
+];
+const kindOf = ({ destination }: ActionDefinition) => destinations.get(destination)!.kind;
+const actionConstructs: Of<ActionDefinition> = [
+  ['a mail', 'cart_mail', (action) => kindOf(action) === 'smtp' && action.mail?.html !== null],
+  ['lines of the cart', 'cart_mail', ({ mail }) => mail!.lines?.html !== null && mail!.lines !== null],
+  ['a link', 'cart_mail', ({ link }) => link === '/cart'],
+  ['a purpose', 'cart_mail', ({ purpose }) => purpose === 'marketing'],
+  ['what rules give', 'cart_mail', ({ takes }) => takes.get('discountPercent') === 'number'],
+  ['a web hook', 'level_reached', (action) => kindOf(action) === 'webhook' && action.takes.size === 2],
+  ['a topic', 'cart_left', (action) => kindOf(action) === 'topic'],
+  ['the cart', 'cart_left', ({ hasCart }) => hasCart],
+  ['quiet hours', 'cart_left', ({ quiet }) => quiet?.from === 22 * 60 && quiet.to === 8 * 60],
 ];
 function elementsOf(trigger: Rule['trigger']) {
   return trigger.kind === 'sequence' ? trigger.elements : [];
@@ -131,6 +148,10 @@ describe('the demo store uses each construct', () => {
   });
   it.each(ruleConstructs)('of rules: %s, in %s', (_construct, id, says) => {
     expect(says(rules.get(id)!)).toBe(true);
+  });
+
+  it.each(actionConstructs)('of messages: %s, in %s', (_construct, id, says) => {
+    expect(says(actions.get(id)!)).toBe(true);
   });
 
   it('has every key that the format has, so that a new one is shown here too', () => {

@@ -27,6 +27,7 @@ export interface VisitorAnswer {
     readonly lines: readonly { readonly productId: string; readonly quantity: number; readonly price: number }[];
   };
   readonly traits: Json;
+  readonly consent: Json;
   readonly segments: readonly VisitorSegmentAnswer[];
   readonly counts: VisitorCounts;
 }

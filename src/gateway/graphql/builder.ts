@@ -5,6 +5,7 @@ import type { WhyShown } from '../../fold/why.ts';
 import type { FailedEvent } from '../../model/commit.ts';
 import type { RequestContext } from '../context.ts';
 import type { DeadLetter, DeadLetterPage } from '../deadLetters.ts';
+import type { Identified } from '../identify.ts';
 import type { Outcome } from '../intake.ts';
 import type { SlotAnswer } from '../slotAnswers.ts';
 import type { Visit } from '../tokens.ts';
@@ -35,7 +36,10 @@ interface Types {
   Interfaces: { Content: SlotAnswer['content'] };
   Objects: {
     StartVisitPayload: Visit;
+    IdentifyPayload: Identified;
     TrackEventPayload: { readonly outcome: Outcome };
+    UpdateProfilePayload: { readonly outcome: Outcome };
+    SetConsentPayload: { readonly outcome: Outcome };
     TrackEventsPayload: { readonly outcomes: readonly Outcome[] };
     TrackOutcome: Outcome;
     RebuildShardsPayload: { readonly shards: readonly number[] };

@@ -117,6 +117,9 @@ const ownNames = new Set([
   'TrackEventsInput',
   'EventRecordInput',
   'StartVisitInput',
+  'IdentifyInput',
+  'UpdateProfileInput',
+  'SetConsentInput',
   'PageContextInput',
   'AdvanceInput',
 ]);

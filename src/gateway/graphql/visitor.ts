@@ -52,6 +52,11 @@ export function addVisitor(builder: Builder): void {
         resolve: (visitor) => visitor.traits,
         description: 'What conditions read as traits.',
       }),
+      consent: t.field({
+        type: 'JSON',
+        resolve: (visitor) => visitor.consent,
+        description: 'What conditions read as consent: true, false, or null while it was not told.',
+      }),
       segments: t.field({
         type: ['VisitorSegment'],
         resolve: (visitor) => visitor.segments,
@@ -71,6 +76,7 @@ export function addVisitor(builder: Builder): void {
               allPages: true,
               after: null,
               waitMs: 0,
+              onSuperseded: context.tellBeside,
             }),
           ),
       }),

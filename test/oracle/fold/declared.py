@@ -7,7 +7,7 @@ CART = {"id": "number", "value": "money", "lines": ("list", {"productId": "strin
 PAGE = {
     name: "string"
     for name in ("url", "path", "title", "referrer", "page", "locale", "timeZone", "viewport", "campaign")
-}
+} | {"globalPrivacyControl": "bool"}
 OWN = {"id": "string", "type": "string", "at": "timestamp"}
 
 

@@ -25,7 +25,7 @@ class Scope(dict):
 
     def forget_visitor(self):
         """The visitor changed; the event did not."""
-        for root in ("cart", "visitor", "session", "traits", "segments"):
+        for root in ("cart", "visitor", "session", "traits", "consent", "segments"):
             self.pop(root, None)
 
     def make_event(self):
@@ -38,7 +38,7 @@ class Scope(dict):
 
     def make_page(self):
         context = (self.event or {}).get("context") or {}
-        names = ("url", "path", "title", "referrer", "page", "locale", "timeZone", "viewport")
+        names = ("url", "path", "title", "referrer", "page", "locale", "timeZone", "viewport", "globalPrivacyControl")
         return {name: context.get(name) for name in names} | {"campaign": campaign_of(context)}
 
     def make_device(self):
@@ -59,6 +59,13 @@ class Scope(dict):
 
     def make_traits(self):
         return self.with_traits("traits", {})
+
+    def make_consent(self):
+        values = self.with_traits("consent", {})
+        signal = self["visitor"].get("privacyControlAt")
+        if signal is not None and signal >= (values["marketingAt"] or 0):
+            values["marketing"] = False
+        return values
 
     def make_segments(self):
         return {id_: id_ in self.visitor.segments for id_ in self.playbook.segments.conditions}

@@ -108,6 +108,7 @@ class Playbook:
             "visitor": {"id": "string", "sessions": "number", "lastSeenAt": "timestamp", "idle": "duration"},
             "session": {"number": "number", "startedAt": "timestamp", "campaign": "string"},
             "traits": {},
+            "consent": {},
         }
         for trait in self.traits:
             if len(trait.path) > 1:

@@ -13,6 +13,11 @@ DONE = {
     "order_completed": "completed an order",
     "slot_shown": "seen a slot",
     "slot_clicked": "clicked a slot",
+    "message_sent": "been sent a message",
+    "message_failed": "missed a message",
+    "message_bounced": "had a message bounced",
+    "message_opened": "opened a message",
+    "message_unsubscribed": "unsubscribed",
 }
 UNITS = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second"), (1, "millisecond"))
 
