@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import PairsReporter from './test/support/pairsReporter.ts';
+import RetriedReporter from './test/support/retriedReporter.ts';
 
 const report = process.env['USHER_TEST_REPORT'];
 
@@ -17,7 +18,12 @@ export const base = defineConfig({
     hookTimeout: 60_000,
     // Two cores: more workers than that only make timings of each other worse.
     maxWorkers: 2,
-    reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
+    // A shared machine may stand still for longer than a bound allows. What passes only then is named at the end of the run.
+    retry: process.env['CI'] === 'true' ? 1 : 0,
+    reporters:
+      report === undefined
+        ? ['default', new RetriedReporter()]
+        : ['default', ['json', { outputFile: report }], new RetriedReporter(`${report}.retried`)],
   },
 });
 

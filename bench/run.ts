@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { catalog, printCatalog } from './catalog.ts';
 import { clusterBench, clusterParts } from './clusterBench.ts';
 import { conditions, printConditions } from './conditions.ts';
 import { fold, printFold } from './fold.ts';
@@ -23,6 +24,7 @@ const parts = {
   rules: async (quick: boolean) => shown(await rules(quick ? 1 : 3), printRules),
   fold: async (quick: boolean) => shown(await fold(quick ? 3 : 9), printFold),
   pending: async (quick: boolean) => shown(await pending(quick), printPending),
+  catalog: async (quick: boolean) => shown(await catalog(quick ? 5 : 15), printCatalog),
 };
 const names = [...Object.keys(parts), ...clusterParts];
 const quick = process.argv.includes('--quick');

@@ -26,7 +26,13 @@ if (readIfThere(stamp) === hash) {
   await build({
     ...common,
     base: './',
-    build: { outDir: out, emptyOutDir: true, target: 'es2024', modulePreload: { polyfill: false } },
+    build: {
+      outDir: out,
+      emptyOutDir: true,
+      target: 'es2024',
+      modulePreload: { polyfill: false },
+      rolldownOptions: { input: ['index.html', 'inbox.html'].map((page) => join(root, 'src', 'web', page)) },
+    },
   });
   await build({
     ...common,

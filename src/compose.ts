@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
+import { Destinations } from './actions/destinations.ts';
+import { type LocalMailServer, startLocalMail } from './actions/localMail.ts';
 import { type Config, isClustered } from './config.ts';
 import { UsherError } from './errors.ts';
 import { BundleTopic } from './kafka/bundleTopic.ts';
@@ -19,6 +21,7 @@ import { localBroadcast } from './push/localBroadcast.ts';
 import { redisBroadcast } from './push/redisBroadcast.ts';
 import { openRedis } from './redis/connection.ts';
 import { startFront, startOperator } from './roles/front.ts';
+import { followDestinations, messagesOf } from './roles/messages.ts';
 import type { Engines, Parts } from './roles/parts.ts';
 import { checkInputs, startInputs, startWork } from './roles/work.ts';
 import { openSqlite } from './sqlite/sqlite.ts';
@@ -27,6 +30,7 @@ import { sqliteStore } from './state/sqliteStore.ts';
 import type { StateStore } from './state/stateStore.ts';
 
 const dayMs = 86_400_000;
+const hourMs = 3_600_000;
 /** A snapshot of a visitor outlives the visitor's retention by this. */
 const snapshotGraceMs = 14 * dayMs;
 /** The same warning of Kafka's client is not repeated for so long. */
@@ -38,6 +42,8 @@ export interface RunningUsher {
   readonly port: number;
   /** Development only: the secret key with every scope, also kept in the data folder for the command line. */
   readonly devKey: string | null;
+  /** Development only: the mail server of this process, whose mails the page /inbox shows. */
+  readonly mailUrl: string | null;
   readonly playbook: Playbook;
   readonly problems: readonly Problem[];
   /** Resolves when all that was accepted before the call is folded, by whichever process. */
@@ -86,16 +92,27 @@ async function compose(
     ? await openCluster(config, options, shared)
     : await openEmbedded(config, options, shared.closers);
   const { log, store } = engines;
+  const mailbox = await openMailbox(config, shared.closers);
+  let listensAt: string | null = null;
+  const destinations = own === null ? null : openDestinations(config, engines, mailbox, shared.closers);
+  const messages =
+    destinations === null ? null : messagesOf(config, own!.playbook, destinations, () => listensAt, shared.logger);
   const parts: Parts = {
     ...shared,
     config,
     engines,
+    ...(mailbox && { mailbox }),
+    ...(messages && { messages }),
     metrics: createMetrics(),
     bundles: new Bundles((hash) => store.readBundle(hash)),
     engineFaults: engineProbe({ 'the log': () => log.bounds(0), 'the state': () => store.readMeta(0) }),
   };
   const work = own === null ? null : await startWork(parts, own);
   const front = config.role === 'worker' ? await startOperator(parts, work!) : await startFront(parts, work);
+  listensAt = front.url;
+  work?.listeners.add((event) => {
+    if (event.what === 'changed') followDestinations(destinations!, event.playbook, shared.logger);
+  });
   if (config.watch) work?.watch();
   await work?.published;
   if (work !== null) startInputs(parts, work);
@@ -111,12 +128,35 @@ async function compose(
     url: front.url,
     port: front.port,
     devKey: front.devKey,
+    mailUrl: mailbox?.url ?? null,
     playbook: front.playbook(),
     problems: own?.problems ?? [],
     caughtUp: () => allFolded(engines, parts.stopping),
     reload: async () => (await work?.publisher.reload()) ?? [],
     stop: () => (stopped ??= stop()),
   };
+}
+
+/** In development mail needs no configuring: it goes to this process, and the page /inbox shows it. */
+async function openMailbox(config: Config, closers: Parts['closers']): Promise<LocalMailServer | null> {
+  const hasServer = config.smtpUrl.some((entry) => /^smtps?:/.test(entry));
+  if (config.mode !== 'development' || config.role === 'gateway' || hasServer) return null;
+  const mailbox = await startLocalMail();
+  closers.push(() => mailbox.close());
+  return mailbox;
+}
+
+/** Where messages go. Closed after the worker, which ends its attempts first. */
+function openDestinations(
+  config: Config,
+  { outputs }: Engines,
+  mailbox: LocalMailServer | null,
+  closers: Parts['closers'],
+): Destinations {
+  const smtpUrl = mailbox === null ? config.smtpUrl : [...config.smtpUrl, mailbox.url];
+  const destinations = new Destinations({ ...config, smtpUrl, outputs: outputs?.outputs ?? null });
+  closers.push(() => destinations.close());
+  return destinations;
 }
 
 async function openEmbedded(config: Config, options: ComposeOptions, closers: Parts['closers']): Promise<Engines> {
@@ -147,7 +187,7 @@ async function openCluster(
     url: config.redisUrl!,
     namespace,
     shards: config.shards,
-    visitorRetentionMs: config.visitorRetentionDays * dayMs,
+    visitorRetentionMs: Math.max(config.visitorRetentionDays * dayMs, config.visitTokenHours * hourMs),
     report: ({ connection, ...event }) =>
       event.what === 'lost'
         ? logger.warn({ connection, err: event.error }, 'the connection to Redis is lost; it is tried again')

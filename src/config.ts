@@ -28,6 +28,11 @@ const list = z.union([
   ),
 ]);
 
+const address = z
+  .string()
+  .regex(/^https?:\/\/[^/?#]+\/?$/, 'expected https://host, without a path')
+  .transform((text) => text.replace(/\/$/, ''));
+
 /** A list that may be empty, which an environment variable cannot say otherwise: `none`. */
 const listOrNone = list.transform((items) => items.filter((item) => item !== 'none'));
 const word = z.string().min(1);
@@ -185,6 +190,30 @@ export const settings = {
     default: 12,
     help: 'Partitions that topics for other systems are made with; the key is the visitor.',
   }),
+  smtpUrl: setting({
+    env: 'USHER_SMTP_URL',
+    schema: list.pipe(
+      z.array(
+        z.string().regex(/^([A-Za-z0-9_-]+=)?smtps?:\/\//, 'expected smtp://… or smtps://…, or destination=smtp://…'),
+      ),
+    ),
+    default: [] as string[],
+    secret: true,
+    help: 'Mail server of the destinations of kind smtp: smtp://user:password@host:587 (with ?tls=offered mail may go unencrypted) or smtps://…; destination=smtp://… for one of them alone. Development without it keeps mail for the page /inbox.',
+  }),
+  webhookSecrets: setting({
+    env: 'USHER_WEBHOOK_SECRETS',
+    schema: list.pipe(z.array(z.string().regex(/^[A-Z][A-Z0-9_]*=./, 'expected NAME=secret'))),
+    default: [] as string[],
+    secret: true,
+    help: 'Secrets that sign web hooks, comma-separated, each `NAME=whsec_…` with the name that the playbook gives. Two of one name sign both: so a secret is changed.',
+  }),
+  webhookAllowPrivate: setting({
+    env: 'USHER_WEBHOOK_ALLOW_PRIVATE',
+    schema: list,
+    default: [] as string[],
+    help: 'Addresses and networks (10.1.0.0/16) that web hooks may call though they are not public, also by http. All others that are not public are refused.',
+  }),
   sessionTimeoutMs: setting({
     env: 'USHER_SESSION_TIMEOUT_MS',
     schema: whole(1_000, 1_800_000),
@@ -254,6 +283,25 @@ export const settings = {
     unit: 'h',
     help: 'How far in the future the exp of a token for identify may be.',
   }),
+  publicUrl: setting<string | undefined>({
+    env: 'USHER_PUBLIC_URL',
+    schema: address.optional(),
+    default: undefined,
+    help: 'Where mail programs reach this Usher to unsubscribe, https://usher.shop.example. Development: where it listens.',
+  }),
+  shopUrl: setting<string | undefined>({
+    env: 'USHER_SHOP_URL',
+    schema: address.optional(),
+    default: undefined,
+    help: 'The shop that links and pictures of messages lead to; theirs that begin with / follow it. Default: publicUrl.',
+  }),
+  offerDays: setting({
+    env: 'USHER_OFFER_DAYS',
+    schema: whole(1, 365),
+    default: 7,
+    unit: 'd',
+    help: 'What the signed link of a message promises holds for so long.',
+  }),
   corsOrigins: setting({
     env: 'USHER_CORS_ORIGINS',
     schema: list,
@@ -266,6 +314,13 @@ export const settings = {
     default: 24 * 30,
     unit: 'h',
     help: 'Life of a visit token.',
+  }),
+  catalogSnapshotSeconds: setting({
+    env: 'USHER_CATALOG_SNAPSHOT_SECONDS',
+    schema: whole(1, 3_600),
+    default: 10,
+    unit: 's',
+    help: 'Rules see imported products by snapshots that are at least so far apart; pages see them at once.',
   }),
   maxEventAgeHours: setting({
     env: 'USHER_MAX_EVENT_AGE_HOURS',

@@ -36,6 +36,12 @@ export const errorCatalogue = {
     retryable: true,
     help: 'A fault of Usher. The log of the server has the details under the id in the message.',
   },
+  // what a message promised
+  OFFER_INVALID: {
+    retryable: false,
+    help: 'Pass on all of what follows ?offer= in the link of the message. It is signed: nothing else is an offer.',
+  },
+  OFFER_EXPIRED: { retryable: false, help: 'The offer is over; expiresAt said until when. Show the price without it.' },
   // who the visitor is
   IDENTITY_TOKEN_INVALID: {
     retryable: false,
@@ -96,6 +102,14 @@ export const errorCatalogue = {
   RETRY_REFUSED: {
     retryable: false,
     help: 'This failed event cannot be retried, or not so; the message says why.',
+  },
+  PRODUCT_INVALID: {
+    retryable: false,
+    help: 'Mend the product as the message says; docs/catalog.md tells what one is.',
+  },
+  CATALOG_FULL: {
+    retryable: false,
+    help: 'Import fewer products: those that visitors can see. The limit is in the message.',
   },
   DEAD_LETTER_UNKNOWN: {
     retryable: false,

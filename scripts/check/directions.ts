@@ -12,6 +12,7 @@ const ports = [
   'log/snapshots.ts',
   'state/stateStore.ts',
   'push/broadcast.ts',
+  'actions/destination.ts',
 ];
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
@@ -45,6 +46,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'errors.ts',
     'config.ts',
     'playbook',
+    'decide',
     'fold',
     'observe',
     'actions',

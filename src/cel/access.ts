@@ -1,5 +1,6 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
-import type { Compiled, Context, Local, Run } from './compiler.ts';
+import { type GroupedRoot, groupAt } from '../playbook/playbook.ts';
+import type { Compiled, Context, Local, Roots, Run } from './compiler.ts';
 import { dyn, isMap, nameOf } from './types.ts';
 
 /** Names that every object answers to without owning them. */
@@ -34,7 +35,7 @@ export function compileSelect(
   locals: readonly Local[],
 ): Compiled {
   const [base, field] = node.args;
-  return selectFrom(context, node, base, context.compile(base, locals), field);
+  return selectFrom(context, node, base, context.compile(base, locals), field, locals);
 }
 
 export function compileIndex(
@@ -46,7 +47,7 @@ export function compileIndex(
   const from = context.compile(base, locals);
   const index = context.compile(indexNode, locals);
   if (from.type.kind === 'object' && typeof index.constant === 'string')
-    return selectFrom(context, node, base, from, index.constant);
+    return selectFrom(context, node, base, from, index.constant, locals);
   if (from.type.kind === 'list') {
     if (index.type.kind !== 'number' && index.type.kind !== 'dyn')
       return context.mismatch(indexNode, 'the index of a list', 'number', index.type);
@@ -60,10 +61,11 @@ export function compileIndex(
     });
   }
   const absent = context.runtimeError(node, 'there is no such element');
-  const maybe: Run = (roots, values) =>
-    elementOf((from.maybe ?? from.run)(roots, values), index.run(roots, values)) ?? null;
+  const found = memberOf(base, from, from.run, locals) ?? elementOf(from.run);
+  const maybeFound = memberOf(base, from, from.maybe ?? from.run, locals) ?? elementOf(from.maybe ?? from.run);
+  const maybe: Run = (roots, values) => maybeFound(roots, values, index.run(roots, values)) ?? null;
   const run: Run = (roots, values) => {
-    const element = elementOf(from.run(roots, values), index.run(roots, values));
+    const element = found(roots, values, index.run(roots, values));
     if (element === undefined) throw absent();
     return element;
   };
@@ -71,7 +73,14 @@ export function compileIndex(
   return { type, run, maybe };
 }
 
-function selectFrom(context: Context, node: ASTNode, baseNode: ASTNode, base: Compiled, field: string): Compiled {
+function selectFrom(
+  context: Context,
+  node: ASTNode,
+  baseNode: ASTNode,
+  base: Compiled,
+  field: string,
+  locals: readonly Local[],
+): Compiled {
   const { type } = base;
   const fieldNode = node.op === '.' ? { start: node.end - field.length, end: node.end } : node;
   if (type.kind === 'object' && !Object.hasOwn(type.fields, field)) {
@@ -88,15 +97,17 @@ function selectFrom(context: Context, node: ASTNode, baseNode: ASTNode, base: Co
   const { run: of } = base;
   const maybeOf = base.maybe ?? of;
   const owned = type.kind !== 'object' || inherited.has(field);
+  const found = memberOf(baseNode, base, of, locals) ?? elementOf(of);
+  const maybeFound = memberOf(baseNode, base, maybeOf, locals) ?? elementOf(maybeOf);
   const maybe: Run = owned
-    ? (roots, values) => ownOf(maybeOf(roots, values), field) ?? null
+    ? (roots, values) => maybeFound(roots, values, field) ?? null
     : (roots, values) => {
         const object = maybeOf(roots, values) as Record<string, unknown> | null;
         return object === null || typeof object !== 'object' ? null : (object[field] ?? null);
       };
   const run: Run = owned
     ? (roots, values) => {
-        const value = ownOf(of(roots, values), field);
+        const value = found(roots, values, field);
         if (value === undefined) throw absent();
         return value;
       }
@@ -116,9 +127,27 @@ function ownOf(object: unknown, field: string): unknown {
   return (object as Record<string, unknown>)[field];
 }
 
-function elementOf(of: unknown, index: unknown): unknown {
-  if (Array.isArray(of)) return typeof index === 'number' && Number.isInteger(index) ? of[index] : undefined;
-  return typeof index === 'string' ? ownOf(of, index) : undefined;
+type Member = (roots: Roots, values: unknown[], key: unknown) => unknown;
+
+function elementOf(of: Run): Member {
+  return (roots, values, key) => {
+    const object = of(roots, values);
+    if (Array.isArray(object)) return typeof key === 'number' && Number.isInteger(key) ? object[key] : undefined;
+    return typeof key === 'string' ? ownOf(object, key) : undefined;
+  };
+}
+
+/** Of a map right under a root, as `traits.interest` is: a root that can tells the one member, without all the others. null: it is none. */
+function memberOf(node: ASTNode, { type }: Compiled, of: Run, locals: readonly Local[]): Member | null {
+  if (type.kind !== 'map' || node.op !== '.' || node.args[0].op !== 'id') return null;
+  const [{ args: root }, name] = node.args;
+  if (locals.some((local) => local.name === root)) return null;
+  const whole = elementOf(of);
+  return (roots, values, key) => {
+    const object = roots[root] as GroupedRoot | null | undefined;
+    if (typeof key !== 'string' || object?.[groupAt] === undefined) return whole(roots, values, key);
+    return object[groupAt](name, key);
+  };
 }
 
 /** `has(a.b)`: whether the path is there and not null. */

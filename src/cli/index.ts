@@ -2,12 +2,14 @@ import { parseArgs } from 'node:util';
 import { isUsherError, UsherError } from '../errors.ts';
 import { nearest } from '../model/nearest.ts';
 import { actions } from './actions.ts';
+import { catalog } from './catalog.ts';
 import { check } from './check.ts';
 import type { CliIo, Command, CommandArgs, OptionDescription } from './command.ts';
 import { config } from './config.ts';
 import { describe } from './describe.ts';
 import { explain } from './explain.ts';
 import { failed } from './failed.ts';
+import { profiles } from './profiles.ts';
 import { rebuild } from './rebuild.ts';
 import { replay } from './replay.ts';
 import { schema } from './schema.ts';
@@ -21,6 +23,8 @@ const commands: readonly Command[] = [
   tryEvent,
   tail,
   explain,
+  catalog,
+  profiles,
   replay,
   failed,
   actions,

@@ -86,13 +86,18 @@ function banner(usher: RunningUsher, config: Config, ms: number, color: boolean)
   return lines.join('\n');
 }
 
-function addresses({ url }: RunningUsher, config: Config, strong: (text: string) => string): readonly string[] {
+function addresses(
+  { url, mailUrl }: RunningUsher,
+  config: Config,
+  strong: (text: string) => string,
+): readonly string[] {
   const health = `  Metrics     ${url}/metrics    health: /health, ready: /ready`;
   if (config.role === 'worker') return [health];
   if (config.mode === 'production') return [`  GraphQL     ${url}/graphql`, health];
   return [
     `  Shop page   ${strong(`${url}/`)}           a shop, and beside it what Usher knows`,
     `  GraphiQL    ${strong(`${url}/graphql`)}    try: track an event, ask for slots, subscribe`,
+    ...(mailUrl === null ? [] : [`  Inbox       ${strong(`${url}/inbox`)}      mails that rules send`]),
     health,
     '',
     `  Be a visitor with the header  Authorization: Bearer dev:alice`,

@@ -8,11 +8,11 @@ import type { Trait, Window } from '../playbook/playbook.ts';
  * itself. A window keeps a cell for each step that has one, a grouped trait the same for each group.
  */
 export type Cell = Json;
-type Steps = readonly (readonly [step: number, cell: Cell])[];
-type Groups = readonly (readonly [group: string, body: Json])[];
+export type Steps = readonly (readonly [step: number, cell: Cell])[];
+export type Groups = readonly (readonly [group: string, body: Json])[];
 /** `[value, step]` of a window, else the value alone; the least recently seen first. */
-type Distinct = readonly (readonly [value: Json, step: number])[] | readonly Json[];
-type Score = readonly [value: number, at: number];
+export type Distinct = readonly (readonly [value: Json, step: number])[] | readonly Json[];
+export type Score = readonly [value: number, at: number];
 
 /** What one event brings. */
 export interface Contribution {
@@ -53,6 +53,12 @@ export function readAggregate(trait: Trait, state: Json | undefined, now: number
   return values;
 }
 
+/** The same of one group of a grouped trait; undefined: it is not there. */
+export function readGroup(trait: Trait, state: Json | undefined, group: string, now: number): Json | undefined {
+  const body = groupIn(bodyOf(trait, state) as Groups | undefined, group);
+  return body === undefined ? undefined : readBody(trait, body, now);
+}
+
 /** When, after `now`, the next step leaves the window; null: nothing is in it. */
 export function nextLeaving(trait: Trait, state: Json | undefined, now: number): number | null {
   const body = bodyOf(trait, state);
@@ -81,7 +87,7 @@ export function scoreReaches(
 ): number | null {
   const body = bodyOf(trait, state);
   if (body === undefined) return null;
-  const score = group === null ? body : (body as unknown as Groups).find(([each]) => each === group)?.[1];
+  const score = group === null ? body : groupIn(body as unknown as Groups, group);
   if (score === undefined) return null;
   const [value, at] = score as unknown as Score;
   const sign = Math.sign(value);
@@ -90,8 +96,13 @@ export function scoreReaches(
 }
 
 /** What was kept under another declaration counts as none. */
-function bodyOf(trait: Trait, state: Json | undefined): Json | undefined {
+export function bodyOf(trait: Trait, state: Json | undefined): Json | undefined {
   return Array.isArray(state) && state.length === 2 && state[0] === trait.signature ? (state[1] as Json) : undefined;
+}
+
+function groupIn(groups: Groups | undefined, group: string): Json | undefined {
+  if (groups !== undefined) for (const [each, body] of groups) if (each === group) return body;
+  return undefined;
 }
 
 /** Whether it is the state of a structured trait, whichever: a text and a list. */
@@ -103,7 +114,7 @@ function nextGroups(trait: Trait, before: Groups | undefined, event: Contributio
   const groups = before ?? [];
   const { group } = event;
   if (group === null) return before as Json | undefined;
-  const kept = groups.find(([each]) => each === group)?.[1];
+  const kept = groupIn(groups, group);
   const next = nextBody(trait, kept, event);
   // What is not in the window was not seen. A group that keeps its value was: it is the last to leave.
   const isUnseen = next === undefined || (next === kept && trait.window !== null);
@@ -172,7 +183,7 @@ function withValue(kind: Trait['kind'], cell: Cell | undefined, value: Json): Ce
 }
 
 /** Of two cells the earlier first. */
-function joined(kind: Trait['kind'], a: Cell, b: Cell): Cell {
+export function joined(kind: Trait['kind'], a: Cell, b: Cell): Cell {
   switch (kind) {
     case 'count':
     case 'rate':
@@ -237,11 +248,11 @@ function stepsOf(trait: Trait, body: Json, now?: number): readonly number[] {
   return now === undefined ? steps : steps.filter((step) => step >= oldestStep(trait.window!, now));
 }
 
-function oldestStep({ stepMs, steps }: Window, now: number): number {
+export function oldestStep({ stepMs, steps }: Window, now: number): number {
   return Math.floor(now / stepMs) - steps + 1;
 }
 
-function decayed([value, at]: Score, now: number, halfLifeMs: number): number {
+export function decayed([value, at]: Score, now: number, halfLifeMs: number): number {
   const left = value * 2 ** (-(now - at) / halfLifeMs);
   return Math.abs(left) < leastScore ? 0 : left;
 }

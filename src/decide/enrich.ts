@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../model/json.ts';
 import { toMajor } from '../model/money.ts';
 import type { EventRecord, PageContext } from '../model/record.ts';
-import type { ActiveBundles, Catalog, Playbook } from '../playbook/playbook.ts';
+import type { ActiveBundles, Catalog, Playbook, Product } from '../playbook/playbook.ts';
 import { cutText } from './bounds.ts';
 import { orderValue } from './cart.ts';
 
@@ -31,8 +31,14 @@ export function productView(
   if (typeof productId !== 'string') return null;
   const product = catalog.products.get(productId);
   if (product === undefined) return null;
-  const { id, name, category, brand, price, image, url } = product;
-  return { id, name, category, brand, price: toMajor(price, minorDigits), image, url };
+  return viewOf(product, minorDigits);
+}
+
+/** A product as `product` in conditions and texts. */
+export function viewOf(product: Product, minorDigits: number): { [name: string]: Json } {
+  const { id, name, category, brand, price, image, url, stock = null } = product;
+  const availability = product.availability ?? (stock === 0 ? 'out_of_stock' : 'in_stock');
+  return { id, name, category, brand, price: toMajor(price, minorDigits), image, url, stock, availability };
 }
 
 /** `page` in conditions: what the browser said of the page, null where it said nothing. */

@@ -1,7 +1,7 @@
 import type { Json } from '../model/json.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { Fact, Visitor } from '../model/visitor.ts';
-import type { ActiveBundles, Playbook, Scope } from '../playbook/playbook.ts';
+import type { ActiveBundles, Condition, Playbook, Scope } from '../playbook/playbook.ts';
 import { eventView, pageView, productView } from './enrich.ts';
 import { putAt, readCart } from './traits.ts';
 import { memberOf, rootView } from './views.ts';
@@ -186,7 +186,7 @@ function capturedRoots(facts: readonly Fact[]): CapturedRoots {
   if (roots === undefined) {
     const made: { [name: string]: Json } = {};
     for (const [path, value] of facts) {
-      const parts = path.split('.');
+      const parts = partsOf(path);
       if (!lastingRoots.has(parts[0]!)) putAt(made, parts, value);
     }
     const { event = nothing, product = null, ...named } = made;
@@ -196,13 +196,29 @@ function capturedRoots(facts: readonly Fact[]): CapturedRoots {
   return roots;
 }
 
+/** Whether a condition reads nothing that was captured: it sees then through a scope what it would see through a `CapturedScope` of it. */
+export function readsCaptured({ reads }: Condition): boolean {
+  return reads.some((name) => !lastingRoots.has(partsOf(name)[0]!));
+}
+
 /** The value at a dotted name; null where there is none. */
 export function valueAt(scope: Scope, path: string): Json {
-  const [root = '', ...names] = path.split('.');
-  let value = (scope as unknown as { readonly [name: string]: Json | undefined })[root];
-  for (const name of names) value = memberOf(value, name);
+  const names = partsOf(path);
+  let value = (scope as unknown as { readonly [name: string]: Json | undefined })[names[0]!];
+  for (let i = 1; i < names.length; i++) value = memberOf(value, names[i]!);
   return value ?? null;
 }
+
+/** The names of a path; playbooks have a few hundred paths together, and ask for them at every event. */
+export function partsOf(path: string): readonly string[] {
+  let parts = splitPaths.get(path);
+  if (parts === undefined) {
+    parts = path.split('.');
+    splitPaths.set(path, parts);
+  }
+  return parts;
+}
+const splitPaths = new Map<string, readonly string[]>();
 
 /** Whether the visitor is in it, for each segment of the playbook. */
 export function segmentsView(visitor: Visitor, playbook: Playbook): { [segment: string]: boolean } {

@@ -1,6 +1,7 @@
+import type { Json } from '../model/json.ts';
 import { murmur2 } from '../model/shard.ts';
 import type { Visitor } from '../model/visitor.ts';
-import type { ActiveBundles, Playbook, Scope, Segment, TimeChange } from '../playbook/playbook.ts';
+import type { ActiveBundles, Condition, Playbook, Scope, Segment, TimeChange, Trait } from '../playbook/playbook.ts';
 import { nextLeaving, scoreReaches } from './aggregates.ts';
 import { EventScope, segmentsView } from './scope.ts';
 
@@ -57,18 +58,21 @@ export function nextChange(
   isSet: boolean,
 ): NextChange | null {
   const { playbook } = bundles;
-  const { changes, byTime, hasCalendar } = timesOf(playbook);
-  if (changes.length === 0) return null;
-  const turns = changes.map((change) => turnsOf(change.change, step, visitor, playbook));
+  const { byTime, hasCalendar } = timesOf(playbook);
+  const turning = turningOf(visitor, step, playbook, isSet);
+  let members: Members | null = null;
   let at = step.now;
   for (let looked = 0; looked < maxCandidates; looked++) {
-    const next = nextTurn(turns, at);
+    const next = nextTurn(turning, at);
     if (next === null) return null;
     at = next.at;
     // What time does not change then is as it was when it was tried; a calendar instant has come before its turn, which is spread.
-    const timed = next.only === null || hasCalendar ? byTime : changes[next.only]!.affected;
-    const asked = isSet ? [...playbook.segments.values()] : timed;
-    const { members } = tried(asked, new EventScope(bundles, visitor, at, null, at), segmentsView(visitor, playbook));
+    const timed = next.only === null || hasCalendar ? byTime : next.only.affected;
+    const asked = isSet ? [...playbook.segments.values()] : stirred(timed, visitor, step);
+    if (asked.length === 0) continue;
+    // Those asked before are in it as they were: one that differed would have been the answer.
+    members ??= segmentsView(visitor, playbook);
+    tried(asked, new EventScope(bundles, visitor, at, null, at), members);
     let first: string | null = null;
     for (const { id } of asked) {
       if (members[id] !== Object.hasOwn(visitor.segments, id) && (first === null || id < first)) first = id;
@@ -107,31 +111,54 @@ function isOfPlaybook(segments: Visitor['segments'], playbook: Playbook): boolea
 
 /** What time alone may change of a playbook's segments. */
 interface Times {
-  readonly changes: readonly {
-    readonly change: TimeChange;
-    /** The segment whose condition changes, and those that read it; each after those that it reads. */
-    readonly affected: readonly Segment[];
-  }[];
-  /** All of these. */
-  readonly byTime: readonly Segment[];
+  readonly changes: readonly Change[];
+  /** All segments that these affect, each after those that it reads. */
+  readonly byTime: readonly Timed[];
   readonly hasCalendar: boolean;
+  /** At how many instants all but windows turn, at most. */
+  readonly instants: number;
+}
+interface Change {
+  readonly change: TimeChange;
+  /** The trait whose state tells when; null: none does. */
+  readonly trait: Trait | null;
+  /** The segment whose condition changes, and those that read it; each after those that it reads. */
+  readonly affected: readonly Timed[];
+}
+interface Timed {
+  readonly segment: Segment;
+  /** Parts of its condition, all of which must hold, that time alone does not change. */
+  readonly steady: readonly Condition[];
 }
 const times = new WeakMap<Playbook, Times>();
 
 function timesOf(playbook: Playbook): Times {
   let known = times.get(playbook);
   if (known === undefined) {
-    const segments = [...playbook.segments.values()];
-    const changes = segments.flatMap((segment) => {
-      const affected = withReaders(segment, segments);
-      return segment.changes.map((change) => ({ change, affected }));
-    });
-    const timed = new Set(changes.flatMap(({ affected }) => affected));
-    const hasCalendar = changes.some(({ change }) => change.kind === 'instant' && change.calendar);
-    known = { changes, byTime: segments.filter((segment) => timed.has(segment)), hasCalendar };
+    known = makeTimes(playbook);
     times.set(playbook, known);
   }
   return known;
+}
+
+function makeTimes(playbook: Playbook): Times {
+  const segments = [...playbook.segments.values()];
+  const readers = new Map(segments.map((segment) => [segment, withReaders(segment, segments)]));
+  const timed = new Set(segments.filter(({ changes }) => changes.length > 0).flatMap((each) => readers.get(each)!));
+  const steadyPart = ({ reads }: Condition) => reads.every((name) => isSteady(name, playbook, timed));
+  const byTime = segments
+    .filter((segment) => timed.has(segment))
+    .map((segment) => ({ segment, steady: segment.condition.parts.filter(steadyPart) }));
+  const changes = segments.flatMap((segment) => {
+    const affected = byTime.filter((each) => readers.get(segment)!.includes(each.segment));
+    return segment.changes.map((change): Change => {
+      const trait = change.kind === 'instant' ? null : (playbook.traits.get(change.trait) ?? null);
+      return { change, trait, affected };
+    });
+  });
+  const hasCalendar = changes.some(({ change }) => change.kind === 'instant' && change.calendar);
+  const instants = changes.reduce((sum, { change }) => sum + instantsOf[change.kind], 0);
+  return { changes, byTime, hasCalendar, instants };
 }
 
 function withReaders(segment: Segment, segments: readonly Segment[]): readonly Segment[] {
@@ -142,43 +169,97 @@ function withReaders(segment: Segment, segments: readonly Segment[]): readonly S
   return affected;
 }
 
+/** Whether a name in a condition stands for the same as long as nothing happens. One that is not written out to the fact is taken not to. */
+function isSteady(name: string, playbook: Playbook, timed: ReadonlySet<Segment>): boolean {
+  const [root, fact] = name.split('.');
+  if (root === 'cart') return true;
+  if (fact === undefined || root === undefined || name === 'visitor.idle') return false;
+  if (root === 'segments') return playbook.segments.has(fact) && !timed.has(playbook.segments.get(fact)!);
+  const trait = [...playbook.traits.values()].find(({ path }) => path[0] === root && path[1] === fact);
+  return ['visitor', 'session', 'traits'].includes(root) && trait?.kind !== 'score' && (trait?.window ?? null) === null;
+}
+
+/** Whether time alone cannot let the visitor in: it is out, by a part of the condition that time does not change. */
+function staysOut({ segment, steady }: Timed, visitor: Visitor, step: EventScope): boolean {
+  if (Object.hasOwn(visitor.segments, segment.id)) return false;
+  for (const part of steady) {
+    try {
+      if (!part.evaluate(step)) return true;
+    } catch {
+      // What fails decides nothing: another part may fail, or not hold, as well.
+    }
+  }
+  return false;
+}
+
+/** Those that time may change, each after those that it reads. */
+function stirred(timed: readonly Timed[], visitor: Visitor, step: EventScope): readonly Segment[] {
+  const all: Segment[] = [];
+  for (const each of timed) if (!staysOut(each, visitor, step)) all.push(each.segment);
+  return all;
+}
+
 /** The next instant after this one at which a change turns. They do not depend on when they are asked for. */
 type Turns = (after: number) => number | null;
+interface Turning {
+  readonly turns: Turns;
+  readonly affected: readonly Timed[];
+}
+/** At how many instants a change turns, at most; a window as often as it has steps. */
+const instantsOf = { instant: 2, score: 4, window: 0 } as const;
 
-/** `only`: the place of the one change that turns then; null: several do. */
+/** The changes that turn at some time, as far as they must be looked at. */
+function turningOf(visitor: Visitor, step: EventScope, playbook: Playbook, isSet: boolean): readonly Turning[] {
+  const { changes, hasCalendar, instants } = timesOf(playbook);
+  // Of more instants than are looked at each counts, also one at which nothing can change.
+  let eachCounts = isSet || hasCalendar || instants >= maxCandidates;
+  for (const { change, trait } of changes) {
+    if (change.kind === 'window' && stateOf(trait, visitor) !== undefined) eachCounts = true;
+  }
+  const turning: Turning[] = [];
+  for (const change of changes) {
+    if (!eachCounts && stirred(change.affected, visitor, step).length === 0) continue;
+    const turns = turnsOf(change, step, visitor);
+    if (turns !== null) turning.push({ turns, affected: change.affected });
+  }
+  return turning;
+}
+
+/** `only`: the one that turns then; null: several do. */
 function nextTurn(
-  turns: readonly Turns[],
+  turning: readonly Turning[],
   after: number,
-): { readonly at: number; readonly only: number | null } | null {
+): { readonly at: number; readonly only: Turning | null } | null {
   let least = Number.POSITIVE_INFINITY;
-  let only: number | null = null;
-  for (let place = 0; place < turns.length; place++) {
-    const at = turns[place]!(after);
+  let only: Turning | null = null;
+  for (const each of turning) {
+    const at = each.turns(after);
     if (at === null || at > least) continue;
-    only = at === least ? null : place;
+    only = at === least ? null : each;
     least = at;
   }
   return least === Number.POSITIVE_INFINITY ? null : { at: least, only };
 }
 
-const never: Turns = () => null;
+function stateOf(trait: Trait | null, visitor: Visitor): Json | undefined {
+  if (trait === null) return undefined;
+  return (trait.over === 'session' ? visitor.session?.traits : visitor.traits)?.get(trait.name);
+}
 
-function turnsOf(change: TimeChange, scope: Scope, visitor: Visitor, playbook: Playbook): Turns {
+/** null: it does not turn any more. */
+function turnsOf({ change, trait }: Change, scope: Scope, visitor: Visitor): Turns | null {
   if (change.kind === 'instant') {
     const at = orNothing(() => change.at(scope));
-    if (at === null) return never;
+    if (at === null) return null;
     const spread = change.calendar ? (murmur2(encoder.encode(visitor.id)) & 0x7fffffff) % spreadMs : 0;
     return firstOf(Math.ceil(at) + spread, 0, 1);
   }
-  const trait = playbook.traits.get(change.trait);
-  if (trait === undefined) return never;
-  const states = trait.over === 'session' ? visitor.session?.traits : visitor.traits;
-  const state = states?.get(trait.name);
-  if (state === undefined) return never;
+  const state = stateOf(trait, visitor);
+  if (trait === null || state === undefined) return null;
   if (change.kind === 'window') return (after) => nextLeaving(trait, state, after);
   const bound = orNothing(() => change.bound(scope));
   const at = bound === null ? null : scoreReaches(trait, state, change.group, bound);
-  return at === null ? never : firstOf(at, -1, 2);
+  return at === null ? null : firstOf(at, -1, 2);
 }
 
 /** The ms from `from` to `to` around an instant. */

@@ -9,6 +9,20 @@ import { valueAt } from './scope.ts';
 /** Lines of a cart that a message keeps. */
 export const maxLines = 50;
 
+/** Messages of one visitor that may wait for the end of quiet hours; of more, those that come later are withheld. */
+export const maxDelayed = 8;
+/** One that waits; a rule's are kept as `quiet.RULE` (semantics 9.6). */
+export type Delayed = readonly [
+  entry: number,
+  action: string,
+  id: string,
+  at: number,
+  values: readonly Fact[],
+  facts: readonly Fact[],
+  by: Json,
+  cart: Json,
+];
+
 /** A rule that ran asks for a message. */
 export interface Sent {
   readonly rule: Rule;

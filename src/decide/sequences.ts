@@ -1,15 +1,15 @@
 import type { Json } from '../model/json.ts';
 import type { TraitStates } from '../model/traitStates.ts';
-import type { Rule, SequenceElement, SequenceTrigger } from '../playbook/playbook.ts';
+import type { Condition, Expression, Rule, SequenceElement, SequenceTrigger } from '../playbook/playbook.ts';
 import { boundedValue } from './bounds.ts';
-import { type EventScope, valueAt } from './scope.ts';
+import { type EventScope, partsOf, valueAt } from './scope.ts';
 import { putAt } from './traits.ts';
 
 /**
  * A part of a match: how many elements it has, visitor now at the first and the last of them, the value that the next of a run must
  * have, and what was kept of the elements that have a name: `[name, event time, values of its captures…]`. Kept as `seq.RULE`.
  */
-type Partial = readonly [length: number, start: number, last: number, same: Json, kept: readonly Kept[]];
+export type Partial = readonly [length: number, start: number, last: number, same: Json, kept: readonly Kept[]];
 type Kept = readonly [name: string, at: number, ...values: Json[]];
 
 export interface SequenceStep {
@@ -40,17 +40,19 @@ export function withSequenceEvent(
     : kept.filter((partial) => scope.now - partial[1] <= trigger.withinMs && fits(partial, elements));
   const event = new ElementMatch(eventType, at, scope);
   const longer: Partial[] = [];
+  let complete: Partial | null = null;
   for (const partial of [...partials, start(scope.now)]) {
     const next = event.extend(partial, elements[partial[0]]!);
-    if (next !== null) longer.push(next);
+    if (next === null) continue;
+    longer.push(next);
+    if (next[0] === elements.length) complete = later(complete, next);
   }
   const { errors } = event;
-  const complete = longer.filter(([length]) => length === elements.length).reduce(later, null);
   if (complete !== null) {
     return { rules: without(before, name), names: namesOf(complete, elements), errors };
   }
   if (longer.length === 0 && partials.length === kept.length) return { rules: before, names: null, errors };
-  const merged = merge(partials, longer);
+  const merged = unitedPartials(partials, longer);
   return {
     rules: merged.length === 0 ? without(before, name) : before.with([[name, merged as unknown as Json]]),
     names: null,
@@ -89,9 +91,9 @@ class ElementMatch {
   readonly #type: string;
   readonly #at: number;
   readonly #scope: EventScope;
-  /** Elements of a run are alike: what they ask is asked once an event. */
-  readonly #fits = new Map<unknown, boolean>();
-  readonly #values = new Map<unknown, Json>();
+  /** Elements of a run are alike: what they ask is asked once an event. Of one event there are few answers, and mostly none. */
+  readonly #asked: (Condition | Expression)[] = [];
+  readonly #answers: Json[] = [];
 
   constructor(type: string, at: number, scope: EventScope) {
     this.#type = type;
@@ -104,7 +106,7 @@ class ElementMatch {
     if (!element.events.includes(this.#type) || !this.#holds(element)) return null;
     let value: Json = null;
     if (element.same !== null) {
-      value = boundedValue(this.#valueOf(element));
+      value = boundedValue(this.#ask(element.same));
       if (value === null || typeof value === 'object' || (!element.first && value !== same)) return null;
     }
     const { as } = element;
@@ -115,38 +117,27 @@ class ElementMatch {
     return [length + 1, first, this.#scope.now, value, next];
   }
 
-  #holds(element: SequenceElement): boolean {
-    const { if: condition } = element;
-    if (condition === null) return true;
-    let holds = this.#fits.get(condition);
-    if (holds === undefined) {
-      holds = this.#orNot(() => condition.evaluate(this.#scope)) ?? false;
-      this.#fits.set(condition, holds);
-    }
-    return holds;
+  #holds({ if: condition }: SequenceElement): boolean {
+    return condition === null || this.#ask(condition) === true;
   }
 
-  #valueOf(element: SequenceElement): Json {
-    const { same } = element;
-    let value = this.#values.get(same);
-    if (value === undefined) {
-      value = this.#orNot(() => same!.evaluate(this.#scope)) ?? null;
-      this.#values.set(same, value);
+  /** null: it failed. */
+  #ask(what: Condition | Expression): Json {
+    const known = this.#asked.indexOf(what);
+    if (known >= 0) return this.#answers[known]!;
+    let answer: Json = null;
+    try {
+      answer = what.evaluate(this.#scope);
+    } catch {
+      this.errors++;
     }
-    return value;
+    this.#asked.push(what);
+    this.#answers.push(answer);
+    return answer;
   }
 
   #captured(element: SequenceElement): readonly Json[] {
     return element.captures.map((path) => boundedValue(valueAt(this.#scope, path)));
-  }
-
-  #orNot<T>(compute: () => T): T | null {
-    try {
-      return compute();
-    } catch {
-      this.errors++;
-      return null;
-    }
   }
 }
 
@@ -156,17 +147,16 @@ function later(a: Partial | null, b: Partial): Partial {
 }
 
 /** Of those with the same length and value the best; of too many the ones that began last, in the order they were made. */
-function merge(partials: readonly Partial[], longer: readonly Partial[]): readonly Partial[] {
-  const best = new Map<string, Partial>();
-  for (const partial of [...partials, ...longer]) {
-    const key = `${partial[0]} ${typeof partial[3]} ${partial[3]}`;
-    const known = best.get(key) ?? null;
-    const kept = later(known, partial);
-    if (kept === known) continue;
-    best.delete(key);
-    best.set(key, kept);
+export function unitedPartials(partials: readonly Partial[], longer: readonly Partial[]): readonly Partial[] {
+  const all = [...partials];
+  for (const partial of longer) {
+    const known = all.findIndex(([length, , , same]) => length === partial[0] && same === partial[3]);
+    if (known < 0) all.push(partial);
+    else if (later(all[known]!, partial) === partial) {
+      all.splice(known, 1);
+      all.push(partial);
+    }
   }
-  const all = [...best.values()];
   while (all.length > maxPartials) {
     let first = 0;
     for (let i = 1; i < all.length; i++) if (all[i]![1] < all[first]![1]) first = i;
@@ -181,7 +171,7 @@ function namesOf(complete: Partial, elements: readonly SequenceElement[]): { rea
   for (const [name, at, ...values] of complete[4]) {
     const { captures } = elements.findLast((element) => element.as === name)!;
     const value: { [path: string]: Json } = { at };
-    for (const [i, path] of captures.entries()) putAt(value, path.split('.'), values[i] ?? null);
+    for (const [i, path] of captures.entries()) putAt(value, partsOf(path), values[i] ?? null);
     names[name] = value;
   }
   return names;

@@ -3,7 +3,7 @@ import { toMajor, toMinor } from '../model/money.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { Visitor } from '../model/visitor.ts';
 import type { ActiveBundles, Playbook, Trait } from '../playbook/playbook.ts';
-import { isSigned, isStructured, readAggregate, withContribution } from './aggregates.ts';
+import { isSigned, isStructured, readAggregate, readGroup, withContribution } from './aggregates.ts';
 import { boundedValue, cutText } from './bounds.ts';
 import { addToCart, type CartState, cartView, emptyCart, orderCart, removeFromCart } from './cart.ts';
 import type { EventScope } from './scope.ts';
@@ -68,13 +68,13 @@ function nextCart(
   const cart = before ?? emptyCart;
   const prices = { catalog, minorDigits: playbook.minorDigits };
   if (record.type === types.add) return addToCart(cart, record.properties, at, prices);
-  if (record.type === types.remove) return removeFromCart(cart, record.properties);
+  if (record.type === types.remove) return removeFromCart(cart, record.properties, at);
   if (record.type === types.order) return orderCart(cart, at);
   return before;
 }
 
 /** The state of a trait that keeps no more than its value; what a playbook that declared it otherwise has left counts as none. */
-function plainState({ kind }: Trait, state: Json | undefined): Json | undefined {
+export function plainState({ kind }: Trait, state: Json | undefined): Json | undefined {
   switch (kind) {
     case 'count':
     case 'sum':
@@ -198,6 +198,18 @@ export function readTrait(trait: Trait, state: Json | undefined, minorDigits: nu
   const value = plainState(trait, state);
   if (value === undefined) return trait.initial;
   return trait.money ? majorOf(value, minorDigits) : value;
+}
+
+/** The same of one group of a grouped trait; undefined: it is not there. */
+export function readGroupOf(
+  trait: Trait,
+  state: Json | undefined,
+  group: string,
+  minorDigits: number,
+  now: number,
+): Json | undefined {
+  const value = readGroup(trait, state, group, now);
+  return value !== undefined && trait.money ? majorOf(value, minorDigits) : value;
 }
 
 function majorOf(value: Json, minorDigits: number): Json {

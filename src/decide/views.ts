@@ -1,38 +1,33 @@
 import type { Json, JsonObject } from '../model/json.ts';
 import { placeOfTrait } from '../model/traitStates.ts';
 import type { Visitor } from '../model/visitor.ts';
-import type { Playbook, Trait } from '../playbook/playbook.ts';
-import { readTrait } from './traits.ts';
+import { type GroupedRoot, groupAt, type Playbook, type Trait } from '../playbook/playbook.ts';
+import { isStructured } from './aggregates.ts';
+import { readGroupOf, readTrait } from './traits.ts';
 
 type Values = { readonly [name: string]: Json };
 
-const read = Symbol('read');
+const visitorOf = Symbol('visitor');
+const nowOf = Symbol('now');
+const kept = Symbol('kept');
 const names = Symbol('names');
 
 /**
- * A root of conditions (`visitor`, `session`, `traits`) whose fields are read when they are asked for, each once: a condition reads
- * two or three of fifty. Its fields are getters of a class that each playbook has of its own; other members have no names, so that
- * a trait may have any.
+ * A root of conditions (`visitor`, `session`, `traits`) whose fields are read when they are asked for: a condition reads two or three of
+ * fifty. Its fields are getters of a class that each playbook has of its own; other members have no names, so that a trait may have any.
  */
-abstract class RootView {
-  readonly #visitor: Visitor;
-  readonly #now: number;
-  readonly #kept: (Json | undefined)[] = [];
+abstract class RootView implements GroupedRoot {
+  readonly [visitorOf]: Visitor;
+  readonly [nowOf]: number;
+  /** Values that take some making, each made once; by their places among these. */
+  [kept]: (Json | undefined)[] | null = null;
 
   constructor(visitor: Visitor, now: number) {
-    this.#visitor = visitor;
-    this.#now = now;
+    this[visitorOf] = visitor;
+    this[nowOf] = now;
   }
 
-  [read](place: number, field: Field): Json {
-    let value = this.#kept[place];
-    if (value === undefined) {
-      value = field(this.#visitor, this.#now);
-      this.#kept[place] = value;
-    }
-    return value;
-  }
-
+  abstract [groupAt](trait: string, group: string): Json | undefined;
   abstract get [names](): readonly string[];
 }
 
@@ -84,13 +79,24 @@ export function memberOf(value: Json | undefined, name: string): Json | undefine
 }
 
 function makeView(playbook: Playbook, root: string): ViewOf {
+  const { minorDigits } = playbook;
   const fields = new Map<string, Field>(Object.entries(ownFields[root] ?? {}));
+  const traits = new Map<string, Trait>();
   for (const trait of playbook.traits.values()) {
     const [first, name] = trait.path;
-    if (first === root && name !== undefined) fields.set(name, fieldOf(trait, playbook.minorDigits));
+    if (first !== root || name === undefined) continue;
+    fields.set(name, fieldOf(trait, minorDigits));
+    traits.set(name, trait);
   }
   const marketing = fields.get('marketing');
   if (root === 'consent' && marketing !== undefined) fields.set('marketing', unlessSignal(marketing, playbook));
+  const groups = new Map(
+    [...traits].flatMap(([name, trait]): [string, Groups][] => {
+      const state = stateOf(trait);
+      const read: Groups = (visitor, now, group) => readGroupOf(trait, state(visitor), group, minorDigits, now);
+      return trait.by === null ? [] : [[name, read]];
+    }),
+  );
   const all = [...fields.keys()];
   // A field that is named as what every object inherits must be its own.
   const own = all.filter((name) => name in Object.prototype);
@@ -102,12 +108,18 @@ function makeView(playbook: Playbook, root: string): ViewOf {
     get [names](): readonly string[] {
       return all;
     }
+    [groupAt](name: string, group: string): Json | undefined {
+      const read = groups.get(name);
+      return read === undefined
+        ? memberOf((this as unknown as Values)[name], group)
+        : read(this[visitorOf], this[nowOf], group);
+    }
   }
-  for (const [place, [name, field]] of [...fields].entries()) {
+  const structured = all.filter((name) => traits.has(name) && isStructured(traits.get(name)!));
+  for (const [name, field] of fields) {
     if (own.includes(name)) continue;
-    const get = function (this: RootView): Json {
-      return this[read](place, field);
-    };
+    const place = structured.indexOf(name);
+    const get = place < 0 ? getter(field) : keptGetter(field, place, structured.length);
     Object.defineProperty(View.prototype, name, { get, enumerable: true });
   }
   return View;
@@ -130,9 +142,32 @@ function unlessSignal(told: Field, playbook: Playbook): Field {
   };
 }
 
+function getter(field: Field): (this: RootView) => Json {
+  return function () {
+    return field(this[visitorOf], this[nowOf]);
+  };
+}
+
+function keptGetter(field: Field, place: number, places: number): (this: RootView) => Json {
+  return function () {
+    this[kept] ??= new Array(places);
+    let value = this[kept][place];
+    if (value === undefined) {
+      value = field(this[visitorOf], this[nowOf]);
+      this[kept][place] = value;
+    }
+    return value;
+  };
+}
+
+type Groups = (visitor: Visitor, now: number, group: string) => Json | undefined;
+
 function fieldOf(trait: Trait, minorDigits: number): Field {
+  const state = stateOf(trait);
+  return (visitor, now) => readTrait(trait, state(visitor), minorDigits, now);
+}
+
+function stateOf(trait: Trait): (visitor: Visitor) => Json | undefined {
   const place = placeOfTrait(trait.name);
-  return trait.over === 'session'
-    ? ({ session }, now) => readTrait(trait, session?.traits.at(place), minorDigits, now)
-    : ({ traits }, now) => readTrait(trait, traits.at(place), minorDigits, now);
+  return trait.over === 'session' ? ({ session }) => session?.traits.at(place) : ({ traits }) => traits.at(place);
 }

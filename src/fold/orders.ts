@@ -1,6 +1,6 @@
 import { recounted } from '../decide/limits.ts';
 import { type EventScope, valueAt } from '../decide/scope.ts';
-import { addressed, type Sent } from '../decide/sending.ts';
+import { addressed, type Delayed, maxDelayed, type Sent } from '../decide/sending.ts';
 import { sendOf, whyUnwanted } from '../decide/wanted.ts';
 import type { ActionOrder } from '../model/action.ts';
 import type { Json } from '../model/json.ts';
@@ -12,9 +12,6 @@ import type { ActiveBundles, Rule } from '../playbook/playbook.ts';
 import type { ActionDefinition } from '../playbook/sending.ts';
 import type { FoldContext } from './context.ts';
 import { withTimer } from './timers.ts';
-
-/** Messages of one visitor that may wait for the end of quiet hours; of more, those that come later are withheld. */
-const maxDelayed = 8;
 
 /** What made a rule send. */
 export interface SendCause {
@@ -163,9 +160,6 @@ function orderOf(
   };
 }
 
-/** `[entry, action, id, at, values, facts, by, cart]` of each, as `quiet.RULE`. */
-type Kept = readonly [number, string, string, number, readonly Fact[], readonly Fact[], Json, Json];
-
 /** Another message of the same entry takes its place. null: too many wait. */
 function withDelayed(
   visitor: Visitor,
@@ -179,7 +173,7 @@ function withDelayed(
   const timer: Timer = { what: 'send', key: [rule, String(entry)], due, wallDue: due, skew: 0, setAt };
   const timers = withTimer(visitor.timers, timer);
   if (timers.filter(({ what }) => what === 'send').length > maxDelayed) return null;
-  const kept: readonly Kept[] = [...others, [entry, action, id, at, values, facts, by, cart]];
+  const kept: readonly Delayed[] = [...others, [entry, action, id, at, values, facts, by, cart]];
   return { ...visitor, timers, rules: visitor.rules.with([[name, kept as unknown as Json]]) };
 }
 
@@ -194,6 +188,6 @@ function takeDelayed(visitor: Visitor, rule: string, entry: number): { visitor: 
   return { visitor: { ...visitor, rules }, message: { entry, action, id, at, values, facts, by, cart } };
 }
 
-function keptOf(visitor: Visitor, name: string): readonly Kept[] {
-  return (visitor.rules.get(name) as readonly Kept[] | undefined) ?? [];
+function keptOf(visitor: Visitor, name: string): readonly Delayed[] {
+  return (visitor.rules.get(name) as readonly Delayed[] | undefined) ?? [];
 }

@@ -2,6 +2,7 @@ import type { JsonObject } from '../model/json.ts';
 import { isWithin, localTimeOf } from '../model/localTime.ts';
 import type { Candidate, Slot } from '../model/visitor.ts';
 import type { ContentDefinition, Hours, Playbook, ReadCondition, SlotDefinition } from '../playbook/playbook.ts';
+import { type NewestProduct, withNewest } from './newest.ts';
 
 /** What a slot shows, and who else wanted to. */
 export interface Presented {
@@ -38,6 +39,8 @@ export interface Viewer {
 export interface PresentContext extends Viewer {
   /** The playbook the slot's definition is from; its fallback is shown from it. */
   readonly playbook: Playbook;
+  /** Left out: products are shown as they were when the content was decided. */
+  readonly newest?: NewestProduct;
 }
 
 const nobody: readonly Candidate[] = [];
@@ -59,6 +62,7 @@ export function present(
   const candidates = slot?.candidates ?? nobody;
   let winner: Candidate | null = null;
   let content: ContentDefinition | undefined;
+  let minorDigits = 0;
   const losers: PresentedLoser[] = [];
   for (const candidate of candidates) {
     if (candidate.expiresAt !== null && now >= candidate.expiresAt) {
@@ -74,14 +78,22 @@ export function present(
     } else {
       content = by?.contents.get(candidate.content);
       if (content === undefined) losers.push({ candidate, reason: 'unavailable' });
-      else winner = candidate;
+      else {
+        winner = candidate;
+        minorDigits = by!.minorDigits;
+      }
     }
   }
-  if (winner !== null) return { content: rendered(content!, winner.facts), source: 'RULE', winner, losers };
+  if (winner !== null) {
+    const { newest } = context;
+    const { facts } = winner;
+    const shown = () => (newest === undefined ? facts : withNewest(facts, newest, minorDigits));
+    return { content: rendered(content!, shown), source: 'RULE', winner, losers };
+  }
   const fallback = context.playbook.contents.get(definition.fallback);
   // A checked playbook has the content of every fallback.
   if (fallback === undefined) throw new Error(`slot ${definition.name} has no fallback ${definition.fallback}`);
-  return { content: rendered(fallback, noFacts), source: 'FALLBACK', winner: null, losers };
+  return { content: rendered(fallback, () => noFacts), source: 'FALLBACK', winner: null, losers };
 }
 
 /** Why the candidate is not for this viewer; null: it is. */
@@ -104,13 +116,13 @@ function isNow(hours: Hours, timezone: string, viewer: Viewer, now: number): boo
   return local !== null && isWithin(hours, local);
 }
 
-function rendered(content: ContentDefinition, facts: Candidate['facts']): PresentedContent {
+function rendered(content: ContentDefinition, facts: () => Candidate['facts']): PresentedContent {
   let data: JsonObject | null = null;
   return {
     id: content.id,
     type: content.type,
     get data() {
-      data ??= content.render(facts);
+      data ??= content.render(facts());
       return data;
     },
   };

@@ -1,6 +1,6 @@
 import { consents } from '../decide/consent.ts';
 import type { Shown } from '../decide/rules.ts';
-import { CapturedScope, type EventScope } from '../decide/scope.ts';
+import { CapturedScope, type EventScope, readsCaptured } from '../decide/scope.ts';
 import type { Json, JsonObject } from '../model/json.ts';
 import type { Candidate, Cause, Fact, Slot, Timer, Visitor } from '../model/visitor.ts';
 import type { ActiveBundles, Exclusion, Rule, Show } from '../playbook/playbook.ts';
@@ -75,10 +75,29 @@ export class SlotsDraft {
       facts,
       expiresAt: endOf(ends),
     };
-    const others = this.#of(slot).filter((each) => each.rule !== rule.id);
+    this.#insert(slot, candidate);
+  }
+
+  /** In the place of the one that its rule had; one too many drops the last. */
+  #insert(slot: string, candidate: Candidate): void {
+    const others = this.#of(slot).filter((each) => each.rule !== candidate.rule);
     const all = [...others, candidate].sort(compareCandidates);
     for (const dropped of all.splice(this.#maxCandidates)) this.#cancelTimers(slot, dropped.rule);
     this.#put(slot, all);
+  }
+
+  /** Another visitor's candidates become this one's: of one rule the one with the later cause, this visitor's of two as late (8.2). */
+  takeIn(slots: Slots, timers: readonly Timer[]): void {
+    for (const slot of Object.keys(slots)) {
+      for (const candidate of slots[slot]!.candidates) {
+        const own = this.#of(slot).find(({ rule }) => rule === candidate.rule);
+        if (own !== undefined && own.cause.at >= candidate.cause.at) continue;
+        this.#cancelTimers(slot, candidate.rule);
+        const ends = timers.filter(({ what, key }) => what === 'slot' && key[0] === slot && key[1] === candidate.rule);
+        for (const timer of ends) this.timers = withTimer(this.timers, timer);
+        this.#insert(slot, candidate);
+      }
+    }
   }
 
   withdraw(slot: string, rule: string): void {
@@ -163,7 +182,8 @@ export class SlotsDraft {
     try {
       if (!consents(show.purpose, scope)) return false;
       if (show.exclude !== null && isExcluded(show.exclude, candidate.content, candidate.facts, scope)) return false;
-      return show.while === null || show.while.evaluate(new CapturedScope(scope, candidate.facts));
+      if (show.while === null) return true;
+      return show.while.evaluate(readsCaptured(show.while) ? new CapturedScope(scope, candidate.facts) : scope);
     } catch {
       this.errors++;
       return false;

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { Config } from '../config.ts';
 import type { EventLog } from '../log/eventLog.ts';
+import type { LocalMailbox } from '../model/localMail.ts';
 import { lagReasons, type Readiness, readinessOf } from '../observe/health.ts';
 import { listen } from '../observe/listen.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -15,6 +16,7 @@ import { Execution } from './execution.ts';
 import { IdentityTokens } from './identityTokens.ts';
 import { Intake } from './intake.ts';
 import { limits } from './limits.ts';
+import { NewestProducts } from './newestProducts.ts';
 import { Routes } from './routes.ts';
 import type { Secrets } from './secrets.ts';
 import type { Services } from './services.ts';
@@ -33,6 +35,8 @@ export interface GatewayOptions {
   readonly playbook: () => Playbook;
   /** Its products; without it the start page's shop has none. */
   readonly catalog?: () => Catalog;
+  /** Mail that this process keeps in development; absent: it goes to another server. */
+  readonly mailbox?: LocalMailbox;
   /** Its `images` are served under /playbook/images. */
   readonly playbookFolder: string;
   /** The built web files: index.html, usher.js, … */
@@ -75,6 +79,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const lagOf = (shard: number) => Math.max(0, queue.endOf(shard) - (hub.view(shard)?.position ?? 0));
   const lag = () => new Map(Array.from({ length: log.shards }, (_, shard) => [shard, lagOf(shard)]));
   const streams = new Set<() => void>();
+  const catalog = () => options.catalog?.() ?? null;
+  const products = new NewestProducts(store, catalog);
   const services: Services = {
     config,
     log,
@@ -82,10 +88,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     hub,
     bundles,
     playbook,
+    catalog,
+    products,
     logger,
     metrics,
     tokens: new Tokens({ ...secrets, development, lifeMs: config.visitTokenHours * hourMs, now }),
     identityTokens: new IdentityTokens(config, now),
+    linkSecret: secrets.visitSecret,
     queue,
     intake: new Intake({
       queue,
@@ -96,7 +105,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       onAccepted: metrics.eventAccepted,
       onRefused: metrics.eventRefused,
     }),
-    slots: new SlotReader({ config, log, hub, bundles, playbook, queue, metrics, now }),
+    slots: new SlotReader({ config, log, hub, bundles, products, playbook, queue, metrics, now }),
     reads: new SlotReads(store, log.shards),
     rebuildShard: options.rebuildShard,
     renewableMs: config.visitorRetentionDays * dayMs,

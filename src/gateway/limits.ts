@@ -4,12 +4,20 @@ import { recordBytesMax } from '../model/record.ts';
 export const limits = {
   /** UTF-8 bytes of an event's record in the log. */
   eventBytes: recordBytesMax,
-  /** UTF-8 bytes of a request body that has no trackEvents in it. */
+  /** UTF-8 bytes of a request body that has no trackEvents or upsertProducts in it. */
   requestBytes: 64_000,
   /** UTF-8 bytes of a request body that has. */
   batchBytes: 512_000,
   /** Events of one trackEvents. */
   batchEvents: 500,
+  /** Products of one upsertProducts, and of all that are imported. */
+  batchProducts: 500,
+  products: 200_000,
+  productIdChars: 256,
+  /** UTF-16 units of each of a product's other texts. */
+  productTextChars: 2_000,
+  /** Major units. */
+  productPrice: 1_000_000_000,
   /** Nested selections of an operation, introspection apart. */
   queryDepth: 8,
   /** Lexical tokens of a document. */

@@ -90,6 +90,16 @@ export function sendJson(response: ServerResponse, status: number, value: unknow
   response.end(text);
 }
 
+/** A page that runs and loads nothing, and that no other page may frame. */
+export function sendHtml(response: ServerResponse, html: string): void {
+  response.setHeader(
+    'content-security-policy',
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  );
+  response.setHeader('referrer-policy', 'no-referrer');
+  sendText(response, 200, html, 'text/html; charset=utf-8');
+}
+
 export function sendText(
   response: ServerResponse,
   status: number,

@@ -1,15 +1,25 @@
-import { toMajor } from '../model/money.ts';
-import type { Catalog, Playbook } from '../playbook/playbook.ts';
+import { viewOf } from '../decide/enrich.ts';
+import type { Services } from './services.ts';
 
-/** GET /playbook/products.json: what the start page's shop sells. Prices in major units, as events carry them. */
-export function productsAnswer(playbook: Playbook, catalog: Catalog) {
-  const products = [...catalog.products.values()].map(({ id, name, category, brand, price, image }) => ({
-    id,
-    name,
-    category,
-    brand,
-    price: toMajor(price, playbook.minorDigits),
-    image,
-  }));
-  return { currency: playbook.currency, products };
+/** Products that the start page's shop sells at most: it is for trying things out, and loads them all. */
+const shown = 500;
+
+/** GET /playbook/products.json: what the start page's shop sells, as it is now. Prices in major units, as events carry them. */
+export async function productsAnswer({
+  playbook,
+  catalog,
+  products,
+}: Pick<Services, 'playbook' | 'catalog' | 'products'>) {
+  const { currency, minorDigits } = playbook();
+  const known = catalog()?.products ?? new Map();
+  const ids = [...known.keys()].slice(0, shown);
+  await products.load(ids);
+  return {
+    currency,
+    of: known.size,
+    products: ids.flatMap((id) => {
+      const product = products.of(id);
+      return product === null ? [] : [viewOf(product, minorDigits)];
+    }),
+  };
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { type ErrorCode, errorCatalogue, isUsherError, UsherError } from '../errors.ts';
+import type { LocalMailbox } from '../model/localMail.ts';
 import type { Readiness } from '../observe/health.ts';
 import type { Catalog } from '../playbook/playbook.ts';
 import { readBody } from './body.ts';
@@ -10,6 +11,8 @@ import type { Execution } from './execution.ts';
 import { answerFast, fastRequest, sendFast } from './fastLane.ts';
 import { type PackedPage, packGraphiql } from './graphiql.ts';
 import { limits } from './limits.ts';
+import { answerInbox } from './mailInbox.ts';
+import { answerUnsubscribe } from './messageLinks.ts';
 import { sendFile, sendJson, sendPacked, sendText } from './pages.ts';
 import { productsAnswer } from './products.ts';
 import type { Services } from './services.ts';
@@ -24,6 +27,8 @@ export interface RoutesOptions {
   readonly origins: Origins;
   readonly playbookFolder: string;
   readonly catalog?: () => Catalog;
+  /** Mail that this process keeps in development; absent: it goes to another server. */
+  readonly mailbox?: LocalMailbox;
   readonly assetsFolder: string;
   readonly ready: () => Promise<Readiness>;
   readonly isStopping: () => boolean;
@@ -53,6 +58,8 @@ export class Routes {
   async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = pathOf(request);
     if (path === '/graphql') return this.#graphql(request, response);
+    if (path === '/unsubscribe' && (request.method === 'GET' || request.method === 'POST'))
+      return answerUnsubscribe(request, response, this.#options.services);
     if (request.method !== 'GET' && request.method !== 'HEAD') return sendText(response, 405, 'Only GET\n');
     const { services, assetsFolder, playbookFolder, ready } = this.#options;
     switch (path) {
@@ -71,9 +78,7 @@ export class Routes {
         if (services.config.mode === 'development') return sendFile(request, response, assetsFolder, 'index.html');
         break;
       case '/playbook/products.json':
-        if (services.config.mode === 'development' && this.#options.catalog !== undefined) {
-          return sendJson(response, 200, productsAnswer(services.playbook(), this.#options.catalog()));
-        }
+        if (services.config.mode === 'development') return sendJson(response, 200, await productsAnswer(services));
         break;
       default:
         if (path.startsWith('/playbook/images/')) {
@@ -81,6 +86,10 @@ export class Routes {
         }
         if (path.startsWith('/assets/') && services.config.mode === 'development')
           return sendFile(request, response, assetsFolder, path.slice(1));
+        if (/^\/inbox(\/|$)/.test(path) && services.config.mode === 'development') {
+          const { mailbox = null } = this.#options;
+          return answerInbox(request, response, path, { mailbox, assetsFolder, closing: services.closing });
+        }
     }
     sendText(response, 404, 'Not found\n');
   }
@@ -176,11 +185,11 @@ function checkSize(body: string): string {
   if (
     body.length * 3 > limits.requestBytes &&
     Buffer.byteLength(body) > limits.requestBytes &&
-    !body.includes('trackEvents')
+    !/trackEvents|upsertProducts/.test(body)
   ) {
     throw new UsherError(
       'REQUEST_TOO_LARGE',
-      `the request has ${Buffer.byteLength(body)} bytes; without trackEvents at most ${limits.requestBytes} are taken`,
+      `the request has ${Buffer.byteLength(body)} bytes; without trackEvents or upsertProducts at most ${limits.requestBytes} are taken`,
     );
   }
   return body;

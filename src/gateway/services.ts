@@ -3,12 +3,13 @@ import type { EventLog } from '../log/eventLog.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Bundles } from '../playbook/bundles.ts';
-import type { Playbook } from '../playbook/playbook.ts';
+import type { Catalog, Playbook } from '../playbook/playbook.ts';
 import type { Hub } from '../push/hub.ts';
 import type { StateStore } from '../state/stateStore.ts';
 import type { AppendQueue } from './appendQueue.ts';
 import type { IdentityTokens } from './identityTokens.ts';
 import type { Intake } from './intake.ts';
+import type { NewestProducts } from './newestProducts.ts';
 import type { SlotReader } from './slotReader.ts';
 import type { SlotReads } from './slotReads.ts';
 import type { Tokens } from './tokens.ts';
@@ -22,10 +23,16 @@ export interface Services {
   readonly bundles: Bundles;
   /** The newest published one: tracking plan and slot definitions. */
   readonly playbook: () => Playbook;
+  /** Its products, with those that were imported, as rules see them; null: this gateway has none. */
+  readonly catalog: () => Catalog | null;
+  /** Products as pages show them. */
+  readonly products: NewestProducts;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly tokens: Tokens;
   readonly identityTokens: IdentityTokens;
+  /** What links of messages are signed with. */
+  readonly linkSecret: string;
   readonly queue: AppendQueue;
   readonly intake: Intake;
   readonly slots: SlotReader;

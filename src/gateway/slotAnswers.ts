@@ -5,6 +5,7 @@ import type { Cause, SlotsView } from '../model/visitor.ts';
 import type { Bundles } from '../playbook/bundles.ts';
 import type { Playbook, SlotDefinition } from '../playbook/playbook.ts';
 import { encodeCursor } from './cursor.ts';
+import type { NewestProducts } from './newestProducts.ts';
 import type { SlotsState } from './slotReader.ts';
 
 /** A slot as it is shown to one visitor. What costs something to make is made when it is asked for. */
@@ -26,17 +27,24 @@ export interface AnswerOptions {
   readonly viewer: Viewer;
   readonly playbook: () => Playbook;
   readonly bundles: Bundles;
+  readonly products: NewestProducts;
   readonly now: () => number;
   readonly stale: boolean;
 }
 
-/** What the slot shows this visitor now. Playbooks that its candidates name must be loaded (`loadBundles`). */
+/** What the slot shows this visitor now. What it is shown with must be loaded (`loadShown`). */
 export function answerSlot(definition: SlotDefinition, state: SlotsState, options: AnswerOptions): SlotAnswer {
   const { visitor, view, shard } = state;
   const slot = view?.slots[definition.name];
   const playbook = options.playbook();
   const playbooks = (version: string) => (version === playbook.version ? playbook : options.bundles.playbook(version));
-  const presented = present(slot, definition, playbooks, { playbook, ...options.viewer }, options.now());
+  const presented = present(
+    slot,
+    definition,
+    playbooks,
+    { playbook, newest: options.products.of, ...options.viewer },
+    options.now(),
+  );
   const { winner } = presented;
   return {
     name: definition.name,
@@ -56,6 +64,16 @@ export function answerSlot(definition: SlotDefinition, state: SlotsState, option
     rule: winner?.rule ?? null,
     cause: winner?.cause ?? null,
   };
+}
+
+/** Loads what these slots are shown with: playbooks, and products as they are now; null: it is there, as nearly always. */
+export function loadShown(
+  view: Pick<SlotsView, 'slots'>,
+  definitions: readonly SlotDefinition[],
+  { bundles, products }: Pick<AnswerOptions, 'bundles' | 'products'>,
+): Promise<unknown> | null {
+  const loading = [loadBundles(view, definitions, bundles), products.loadFor(view, definitions)];
+  return loading.every((each) => each === null) ? null : Promise.all(loading);
 }
 
 /**

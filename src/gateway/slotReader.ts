@@ -18,7 +18,8 @@ import { withDeadline } from './deadline.ts';
 import { LastKnownSlots } from './lastKnown.ts';
 import { limits } from './limits.ts';
 import { LogEnds } from './logEnds.ts';
-import { answerSlot, loadBundles, type SlotAnswer } from './slotAnswers.ts';
+import type { NewestProducts } from './newestProducts.ts';
+import { answerSlot, loadShown, type SlotAnswer } from './slotAnswers.ts';
 import type { SlotsLoader } from './slotReads.ts';
 import type { Scope } from './tokens.ts';
 import { TouchedVisitors } from './touched.ts';
@@ -29,6 +30,7 @@ export interface SlotReaderOptions {
   readonly log: EventLog;
   readonly hub: Hub;
   readonly bundles: Bundles;
+  readonly products: NewestProducts;
   readonly playbook: () => Playbook;
   readonly queue: AppendQueue;
   readonly metrics: Metrics;
@@ -198,7 +200,7 @@ export class SlotReader {
         state = await this.#untilReleased(cursor!, state, loader, waitUntil);
         held = isHeld(cursor, state);
       }
-      const loading = state.view === null ? null : loadBundles(state.view, definitions, this.#options.bundles);
+      const loading = state.view === null ? null : loadShown(state.view, definitions, this.#options);
       if (loading !== null) await loading;
       return { state, stale: stale || held };
     } catch (error) {

@@ -8,7 +8,7 @@ import type { RequestContext } from './context.ts';
 import { type Cursor, encodeCursor } from './cursor.ts';
 import { Inbox } from './inbox.ts';
 import { limits } from './limits.ts';
-import { answerSlot, isSameLineage, lineageOf, loadBundles, type SlotAnswer } from './slotAnswers.ts';
+import { answerSlot, isSameLineage, lineageOf, loadShown, type SlotAnswer } from './slotAnswers.ts';
 import { type SlotsState, superseded, unlessAway } from './slotReader.ts';
 
 export interface StageAnswer {
@@ -91,7 +91,7 @@ export function contentUpdates(
     sent = { lineage, version };
     const changed = definitions.filter((definition) => (state.view?.slots[definition.name]?.version ?? 0) > since);
     if (changed.length === 0) return 'skip';
-    if (state.view !== null) await loadBundles(state.view, changed, context.services.bundles);
+    if (state.view !== null) await loadShown(state.view, changed, context.services);
     const answers = changed.map((definition) =>
       answerSlot(definition, state, { ...context.services, viewer, stale: isStale }),
     );
@@ -169,7 +169,7 @@ async function activityAnswer(
   const definitions = names.filter((definition): definition is SlotDefinition => !isError(definition));
   const read = slots === null || definitions.length === 0 ? null : decodeSlots(slots);
   const state = services.slots.stateOfView(activity.visitor, read, shard);
-  if (state.view !== null) await loadBundles(state.view, definitions, services.bundles);
+  if (state.view !== null) await loadShown(state.view, definitions, services);
   return {
     activity,
     position: `${shard.shard}:${activity.offset}`,

@@ -26,6 +26,10 @@ export class BundleTopic {
   readonly #link: Link;
   readonly #appends: Appends;
   readonly #deadlineMs: number;
+  /** Offsets of the parts by hash, as far as the topic was walked: of all that were found, and of the texts that are whole. */
+  readonly #found = new Map<string, number[]>();
+  readonly #offsets = new Map<string, readonly number[]>();
+  #walkedTo = 0;
 
   /** @throws UsherError LOG_TOPIC_UNSUITABLE, LOG_UNAVAILABLE */
   static async open(options: BundleTopicOptions): Promise<BundleTopic> {
@@ -55,21 +59,47 @@ export class BundleTopic {
     if (failed?.ok === false) throw new UsherError('LOG_UNAVAILABLE', `bundle ${hash} was not kept: ${failed.message}`);
   }
 
-  /** null: never put. Reads the topic from its beginning: it is small, and this is asked for after a loss only. */
+  /** null: never put. Walks the topic where it was not walked yet: this is asked for after a loss only, and then for many. */
   async read(hash: string): Promise<string | null> {
+    await this.#walk();
+    const offsets = this.#offsets.get(hash);
+    if (offsets === undefined) return null;
+    const parts = await this.#readParts(hash, offsets);
+    if (parts !== null) return gunzipSync(Buffer.from(parts.join(''), 'base64')).toString();
+    // Compaction has kept a later copy: where things are is found out anew.
+    this.#offsets.clear();
+    this.#found.clear();
+    this.#walkedTo = 0;
+    await this.#walk();
+    const again = await this.#readParts(hash, this.#offsets.get(hash) ?? []);
+    return again === null ? null : gunzipSync(Buffer.from(again.join(''), 'base64')).toString();
+  }
+
+  async #readParts(hash: string, offsets: readonly number[]): Promise<readonly string[] | null> {
+    const parts: string[] = [];
+    for (const [part, offset] of offsets.entries()) {
+      const record = await this.#link.readAt(0, offset, this.#deadlineMs);
+      if (record?.key !== `${hash}:${part}:${offsets.length}`) return null;
+      parts.push(record.value);
+    }
+    return parts.length === 0 ? null : parts;
+  }
+
+  /** Notes where the parts of each text stand, the newest copy of each; one that is not whole is not there. */
+  async #walk(): Promise<void> {
     const { low, end } = (await this.#link.bounds([0], this.#deadlineMs)).get(0)!;
-    const found: string[] = [];
-    for (let offset = low; offset < end; offset++) {
+    for (let offset = Math.max(low, this.#walkedTo); offset < end; offset++) {
       // Compaction leaves gaps.
       const record = await this.#link.readAt(0, offset, this.#deadlineMs);
-      const [name, part, parts] = record?.key?.split(':') ?? [];
-      if (record === null || name !== hash) continue;
-      found[Number(part)] = record.value;
-      if (Object.keys(found).length === Number(parts)) {
-        return gunzipSync(Buffer.from(found.join(''), 'base64')).toString();
+      const [hash, part, parts] = record?.key?.split(':') ?? [];
+      if (hash !== undefined && parts !== undefined) {
+        const found = this.#found.get(hash) ?? [];
+        found[Number(part)] = offset;
+        this.#found.set(hash, found);
+        if (Object.keys(found).length === Number(parts)) this.#offsets.set(hash, found);
       }
+      this.#walkedTo = offset + 1;
     }
-    return null;
   }
 
   async close(): Promise<void> {

@@ -67,6 +67,14 @@ export interface ShardCounters {
    * was gone when quiet hours ended.
    */
   readonly withheld: number;
+  /** Anonymous visitors that became known users (8.1), and records that said so of one that was one already. */
+  readonly identified: number;
+  readonly refusedIdentities: number;
+  /** Events sent on to the user that their visitor turned out to be, by the shard that they came to (8.2). */
+  readonly forwarded: number;
+  /** Visitors taken in by users of this shard; and merges and forwards that had come before, or too late. */
+  readonly merged: number;
+  readonly repeatedMoves: number;
   /** Visitors found new; those there now are these less the expired ones. */
   readonly visitors: number;
   /** Visitors dropped, or found new again, because nothing was heard of them for the retention (4.5). */
@@ -93,6 +101,11 @@ export const noCounts: ShardCounters = {
   ordered: 0,
   delayedOrders: 0,
   withheld: 0,
+  identified: 0,
+  refusedIdentities: 0,
+  forwarded: 0,
+  merged: 0,
+  repeatedMoves: 0,
   visitors: 0,
   expiredVisitors: 0,
 };

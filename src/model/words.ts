@@ -94,6 +94,21 @@ const words = [
   'visitor.timesShown',
   'visitor.lastSeenAt',
   'visitor.idle',
+  'message_sent',
+  'message_failed',
+  'message_bounced',
+  'message_opened',
+  'message_unsubscribed',
+  'profile_updated',
+  'consent_changed',
+  'visitor_email',
+  'visitor_name',
+  'visitor_locale',
+  'visitor_privacy_control_at',
+  'consent_analytics',
+  'consent_personalization',
+  'consent_marketing',
+  'consent_marketing_at',
 ] as const;
 
 const places = new Map<string, number>(words.map((word, place) => [word, place]));

@@ -37,6 +37,8 @@ export interface Metrics {
   readQueue(read: () => number): void;
   /** Asked for when the metrics are read: how much is kept for the time when the state is away. */
   readLastKnown(read: () => { readonly visitors: number; readonly bytes: number }): void;
+  /** Asked for when the metrics are read: imported products, and when their newest snapshot was made, ms; 0: there is none. */
+  readCatalog(read: () => { readonly products: number; readonly madeAt: number }): void;
   /** Prometheus text. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -182,6 +184,7 @@ export function createMetrics(): Metrics {
   let lag = (): ReadonlyMap<number, number> => new Map();
   let queue = () => 0;
   let lastKnown = () => ({ visitors: 0, bytes: 0 });
+  let catalog = () => ({ products: 0, madeAt: 0 });
   new Gauge({
     name: 'usher_log_lag',
     help: 'Records in the log that are not folded yet.',
@@ -213,6 +216,23 @@ export function createMetrics(): Metrics {
     registers,
     collect() {
       this.set(lastKnown().bytes);
+    },
+  });
+  new Gauge({
+    name: 'usher_catalog_products',
+    help: 'Products that were imported.',
+    registers,
+    collect() {
+      this.set(catalog().products);
+    },
+  });
+  new Gauge({
+    name: 'usher_catalog_snapshot_age_seconds',
+    help: 'Since the newest snapshot of the imported products was made, which rules see; 0: there is none.',
+    registers,
+    collect() {
+      const { madeAt } = catalog();
+      this.set(madeAt === 0 ? 0 : Math.max(0, Date.now() - madeAt) / 1000);
     },
   });
   const seen = new Map<number, ShardCounters>();
@@ -254,6 +274,9 @@ export function createMetrics(): Metrics {
     },
     readLastKnown(read) {
       lastKnown = read;
+    },
+    readCatalog(read) {
+      catalog = read;
     },
     async text() {
       processRegistry ??= openProcessRegistry();

@@ -1,6 +1,7 @@
 import type { Declarations } from '../cel/compiler.ts';
 import { type CelType, isSingle } from '../cel/types.ts';
 import type { CheckedCondition } from './expressions.ts';
+import { rootNames } from './facts.ts';
 import { playbookLimits } from './limits.ts';
 import type { Exclusion, SequenceTrigger, Trigger } from './playbook.ts';
 import type { Report } from './problem.ts';
@@ -57,6 +58,26 @@ export function withCaptures(
     element.as === null ? element : { ...element, captures: kept.get(element.as) ?? [] },
   );
   return { ...trigger, elements } satisfies SequenceTrigger;
+}
+
+/** What a page shows of a product as it is now, not as it was when it was decided (semantics 6.2). */
+const liveFields: readonly string[] = ['price', 'stock', 'availability', 'image'];
+
+/** Of `product.price` `product`, of `seen.product.stock` `seen.product`; null: the name is of no such fact. */
+export function liveProductOf(name: string): string | null {
+  const parts = name.split('.');
+  const field = parts.pop()!;
+  if (!liveFields.includes(field) || parts.at(-1) !== 'product' || parts.length > 2) return null;
+  return parts.length === 2 && rootNames.includes(parts[0]!) ? null : parts.join('.');
+}
+
+/** What texts read, and the ids of the products whose newest price, stock or image they show. */
+export function withProductIds(texts: readonly string[]): readonly string[] {
+  const ids = texts.flatMap((name) => {
+    const product = liveProductOf(name);
+    return product === null ? [] : [`${product}.id`];
+  });
+  return [...new Set([...texts, ...ids])];
 }
 
 /** Facts that a shown content needs later: what its texts read, what `while` and `exclude` need of the events. */

@@ -28,6 +28,8 @@ export function catalogText(products: readonly Named<RawProduct>[], minorDigits:
       price: toMinor(value.price.value, minorDigits),
       image: value.image?.value ?? '',
       url: value.url?.value ?? '',
+      ...(value.stock && { stock: value.stock.value }),
+      ...(value.availability && { availability: value.availability.value }),
     });
   }
   const sorted = [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1));

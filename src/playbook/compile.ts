@@ -58,13 +58,19 @@ export function compilePlaybook(playbookText: string): { playbook: Playbook | nu
 
 /** @throws UsherError BUNDLE_MISSING when the text is not a catalog's */
 export function compileCatalog(catalogText: string): Catalog {
-  const { products } = JSON.parse(catalogText) as { products?: readonly Product[] };
-  if (!Array.isArray(products))
-    throw new UsherError('BUNDLE_MISSING', 'expected the text of a catalog, {"products": […]}');
+  const products = productsIn(catalogText);
   return {
     version: bundleHash(catalogText),
     products: new Map(products.map((product: Product) => [product.id, product])),
   };
+}
+
+/** @throws UsherError BUNDLE_MISSING when the text is not a catalog's */
+export function productsIn(catalogText: string): readonly Product[] {
+  const { products } = JSON.parse(catalogText) as { products?: readonly Product[] };
+  if (!Array.isArray(products))
+    throw new UsherError('BUNDLE_MISSING', 'expected the text of a catalog, {"products": […]}');
+  return products;
 }
 
 class PlaybookCompiler {

@@ -1,7 +1,7 @@
 import type { Declarations } from '../cel/compiler.ts';
 import { type CelType, nameOf } from '../cel/types.ts';
 import type { Purpose } from '../model/purposes.ts';
-import { capturesOf, readsToCapture } from './captures.ts';
+import { capturesOf, readsToCapture, withProductIds } from './captures.ts';
 import { checkContent } from './contents.ts';
 import { checkEmit } from './emits.ts';
 import { type CheckedCondition, checkCondition, checkExpression } from './expressions.ts';
@@ -85,8 +85,9 @@ function checkShow(
   }
   around.shows(content.value, slot.value, declared);
   const where = `shown by the rule ${rule}: `;
-  const textReads = checkContent(contentNamed.value, declared, around.minorDigits, report, where);
-  if (textReads === null) return null;
+  const read = checkContent(contentNamed.value, declared, around.minorDigits, report, where);
+  if (read === null) return null;
+  const textReads = withProductIds(read);
   const needed = readsToCapture(textReads, holds, exclude, names);
   const captures = capturesOf(content, needed, [...conditions, asked.if], declared, report);
   if (captures === null) return null;

@@ -1,4 +1,12 @@
-import { type Cel, type CelResult, compileCel, compileCondition, evaluateCondition, evaluateJson } from '../cel/cel.ts';
+import {
+  type Cel,
+  type CelResult,
+  compileCel,
+  compileCondition,
+  compileTree,
+  evaluateCondition,
+  evaluateJson,
+} from '../cel/cel.ts';
 import type { Declarations } from '../cel/compiler.ts';
 import { demandsOf } from '../cel/demands.ts';
 import type { CelProblem } from '../cel/errors.ts';
@@ -26,13 +34,14 @@ export function checkCondition(at: Located<string>, declared: Declarations, repo
   return cel === null ? null : conditionOf(cel, declared);
 }
 
-function conditionOf(cel: Cel, declared: Declarations): CheckedCondition {
+/** @param source the part's own text, of a part of an expression */
+function conditionOf(cel: Cel, declared: Declarations, source: string = cel.source): CheckedCondition {
   let parts: readonly Condition[] | null = null;
   return {
-    source: cel.source,
+    source,
     reads: cel.reads,
     demands: demandsOf(cel.tree),
-    /** Made when they are asked for, to explain; deciding tries the whole. */
+    /** Made when they are asked for, to explain and to ask again; deciding tries the whole. */
     get parts() {
       parts ??= cel.tree.op === '&&' ? partsOf(cel, declared) : [this];
       return parts;
@@ -43,11 +52,24 @@ function conditionOf(cel: Cel, declared: Declarations): CheckedCondition {
 }
 
 function partsOf(cel: Cel, declared: Declarations): readonly Condition[] {
-  return conjunctsOf(cel.tree).map(({ start, end }) => {
-    const part = compileCondition(cel.source.slice(start, end), declared);
+  return conjunctsOf(cel.tree).map((node) => {
+    const part = compileTree(cel.source, node, declared);
     if (!part.ok) throw new Error(`a part of ${cel.source} does not compile alone`);
-    return conditionOf(part.cel, declared);
+    return conditionOf(part.cel, declared, textOf(cel.source, node.start, node.end));
   });
+}
+
+/** A node's place leaves parentheses around it out, and may so end, or begin, in the midst of a pair. */
+function textOf(source: string, start: number, end: number): string {
+  const text = source.slice(start, end);
+  let depth = 0;
+  let missing = 0;
+  for (const character of text.replace(/"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'/g, '')) {
+    if (character === '(') depth++;
+    else if (character === ')' && depth > 0) depth--;
+    else if (character === ')') missing++;
+  }
+  return `${'('.repeat(missing)}${text}${')'.repeat(depth)}`;
 }
 
 function conjunctsOf(node: Cel['tree']): readonly Cel['tree'][] {

@@ -21,7 +21,17 @@ import type { Trait } from './playbook.ts';
  */
 export const productType: ObjectType = {
   kind: 'object',
-  fields: { id: string, name: string, category: string, brand: string, price: money, image: string, url: string },
+  fields: {
+    id: string,
+    name: string,
+    category: string,
+    brand: string,
+    price: money,
+    image: string,
+    url: string,
+    stock: number,
+    availability: string,
+  },
 };
 const lineType: ObjectType = { kind: 'object', fields: { productId: string, quantity: number, price: money } };
 export const cartType: ObjectType = { kind: 'object', fields: { id: number, value: money, lines: listOf(lineType) } };

@@ -4,6 +4,7 @@ import { actionShape, destinationShape } from './formatActions.ts';
 import { ruleShape } from './formatRules.ts';
 import { builtInTraitShape, type RawTrait, segmentShape, traitShape } from './formatTraits.ts';
 import { playbookLimits } from './limits.ts';
+import { availabilities } from './playbook.ts';
 import type { Report } from './problem.ts';
 import {
   anyMap,
@@ -11,6 +12,7 @@ import {
   durationFrom,
   hour,
   id,
+  integer,
   type Located,
   mapOf,
   type Named,
@@ -100,6 +102,8 @@ const productShape = object('a product', {
   price: required(money, 'In major units of the currency: 149.90.'),
   image: optional(text(), 'Address of a picture.'),
   url: optional(text(), 'Address of its page.'),
+  stock: optional(integer(0, 1_000_000_000), 'How many there are.'),
+  availability: optional(oneOf(...availabilities), 'Whether it can be had [as stock says, else in_stock].'),
 });
 export type RawProduct = ReturnType<typeof productShape.read> & {};
 /** Shops bring their own product ids, so these are not names. */

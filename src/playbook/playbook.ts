@@ -178,7 +178,7 @@ export interface Scope {
    * out is the catalog's, and an event with `lines` has `value`, their sum (major units, rounded as semantics 10.1 says).
    */
   readonly event: { readonly [name: string]: Json };
-  /** The catalog's product of `event.productId`: `{id, name, category, brand, price, image, url}`; null: none. */
+  /** The catalog's product of `event.productId`: `{id, name, category, brand, price, image, url, stock, availability}`; null: none. */
   readonly product: Json;
   /** `{id, value, lines: [{productId, quantity, price}]}`. */
   readonly cart: Json;
@@ -197,6 +197,13 @@ export interface Scope {
   /** true or false for each segment of the playbook. */
   readonly segments: { readonly [name: string]: Json };
   readonly now: number;
+}
+
+/** Reads one group of a grouped trait (`traits.interest.tents`) off a root, which need not read the other groups for it. */
+export const groupAt = Symbol('groupAt');
+export interface GroupedRoot {
+  /** Undefined: there is no such group. */
+  [groupAt](trait: string, group: string): Json | undefined;
 }
 
 /** What makes a rule run. */
@@ -389,4 +396,10 @@ export interface Product {
   readonly price: number;
   readonly image: string;
   readonly url: string;
+  /** How many there are; left out: not told. */
+  readonly stock?: number;
+  /** Left out: as `stock` says, else in stock. */
+  readonly availability?: Availability;
 }
+export const availabilities = ['in_stock', 'out_of_stock', 'preorder', 'backorder'] as const;
+export type Availability = (typeof availabilities)[number];

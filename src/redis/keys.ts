@@ -12,6 +12,21 @@ export function bundleKey(namespace: string, hash: string): string {
   return `${prefixOf(namespace)}bundle:${hash}`;
 }
 
+/** Keys of imported products, which belong to no shard. One tag, so one script may use them together. */
+export interface ProductKeys {
+  /** Hash: id → text. */
+  readonly products: string;
+  /** Sorted set: member id, score the revision of its last change. */
+  readonly revisions: string;
+  /** String: what is published. */
+  readonly published: string;
+}
+
+export function productKeysOf(namespace: string): ProductKeys {
+  const of = (name: string) => `${prefixOf(namespace)}{catalog}:${name}`;
+  return { products: of('products'), revisions: of('revisions'), published: of('published') };
+}
+
 /** The keys of one shard. All carry its tag, so one script may use them together on a cluster too. */
 export interface ShardKeys {
   /** String: ShardMeta as JSON. */

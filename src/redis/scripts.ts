@@ -26,6 +26,8 @@ export const scripts = {
   clear: script('clear'),
   wakeups: script('wakeups'),
   failed: script('failed'),
+  putProducts: script('putProducts'),
+  publish: script('publish'),
   actions: script('actions'),
   deadLetters: script('deadLetters'),
 } as const;

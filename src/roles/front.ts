@@ -46,7 +46,7 @@ export async function startOperator(parts: Parts, { worker, publisher }: Work): 
 
 /** The gateway, with the playbook of this process's worker, or that of the others' when it has none. */
 export async function startFront(parts: Parts, work: Work | null): Promise<Front> {
-  const { config, logger, metrics, engines, bundles, engineFaults, closers, stopping } = parts;
+  const { config, logger, metrics, engines, bundles, engineFaults, closers, stopping, mailbox } = parts;
   const { log, store, broadcast } = engines;
   const hub = new Hub({ broadcast, store, shards: config.shards });
   await hub.start();
@@ -67,6 +67,7 @@ export async function startFront(parts: Parts, work: Work | null): Promise<Front
     bundles,
     playbook: () => current().playbook,
     catalog: () => current().catalog,
+    ...(mailbox && { mailbox }),
     playbookFolder: config.playbook,
     assetsFolder: join(import.meta.dirname, '..', '..', 'dist', 'web'),
     logger,

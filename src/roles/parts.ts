@@ -3,6 +3,7 @@ import type { OpenDestination } from '../actions/runner.ts';
 import type { Config } from '../config.ts';
 import type { EventLog } from '../log/eventLog.ts';
 import type { Inputs } from '../log/inputs.ts';
+import type { LocalMailbox } from '../model/localMail.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Bundles } from '../playbook/bundles.ts';
@@ -35,6 +36,8 @@ export interface Parts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly engines: Engines;
+  /** Mail that this process keeps in development; absent: it goes to another server. */
+  readonly mailbox?: LocalMailbox;
   /** Absent: what rules send waits. */
   readonly messages?: Messages;
   readonly bundles: Bundles;

@@ -2,6 +2,7 @@ import type { ActionEvent } from '../actions/runner.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { formatProblem } from '../playbook/read.ts';
+import type { CatalogEvent } from '../worker/catalogKeeper.ts';
 import type { InputReport } from '../worker/inputIntake.ts';
 import type { OutputEvent } from '../worker/lanes.ts';
 import type { CopiesLost } from '../worker/outputWriters.ts';
@@ -81,6 +82,11 @@ export function reportPublishing(logger: Logger, event: PublishEvent): void {
     const { version, rules } = event.playbook;
     logger.info({ playbook: version, rules: rules.size }, 'playbook published');
   }
+}
+
+export function reportCatalog(logger: Logger, { what, ...event }: CatalogEvent): void {
+  if (what === 'snapshot') logger.info(event, 'a snapshot of the imported products was made');
+  else if ('error' in event) logger.warn({ err: event.error }, 'the imported products are looked at again');
 }
 
 export function reportInput(logger: Logger, metrics: Metrics, event: InputReport): void {

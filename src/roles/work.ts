@@ -6,13 +6,14 @@ import { nearest } from '../model/nearest.ts';
 import type { Playbook } from '../playbook/playbook.ts';
 import type { RightPlaybook } from '../playbook/read.ts';
 import { watchPlaybook } from '../playbook/watch.ts';
+import { CatalogKeeper } from '../worker/catalogKeeper.ts';
 import { InputIntake } from '../worker/inputIntake.ts';
 import { thisMachine } from '../worker/machine.ts';
 import { type PublishEvent, Publisher } from '../worker/publisher.ts';
 import { workerLimits } from '../worker/shard.ts';
 import { Worker } from '../worker/worker.ts';
 import type { Parts } from './parts.ts';
-import { reportAction, reportInput, reportPublishing, reportShard } from './reports.ts';
+import { reportAction, reportCatalog, reportInput, reportPublishing, reportShard } from './reports.ts';
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -30,6 +31,8 @@ export interface Work {
 export async function startWork(parts: Parts, own: RightPlaybook): Promise<Work> {
   const { config, logger, metrics, engines, bundles, closers, stopping } = parts;
   const { log, store, outputs } = engines;
+  // Several workers of one machine differ by their ports.
+  const name = `${thisMachine.name}:${config.port}`;
   const actions = startActions(parts);
   const worker = new Worker({
     log,
@@ -41,11 +44,11 @@ export async function startWork(parts: Parts, own: RightPlaybook): Promise<Work>
       ...defaultFoldSettings,
       maxEventAgeMs: config.maxEventAgeHours * hourMs,
       visitorRetentionMs: config.visitorRetentionDays * dayMs,
+      aliasRetentionMs: config.visitTokenHours * hourMs,
       outputs: outputs === undefined ? [] : config.outputs.filter((output) => output !== 'profiles'),
     },
     limits: workerLimits,
-    // Several workers of one machine differ by their ports.
-    machine: { ...thisMachine, name: `${thisMachine.name}:${config.port}` },
+    machine: { ...thisMachine, name },
     report: (shard, event) => reportShard(logger, metrics, shard, event),
   });
   await worker.start();
@@ -56,6 +59,7 @@ export async function startWork(parts: Parts, own: RightPlaybook): Promise<Work>
     log,
     store,
     worker,
+    bundles,
     signal: stopping,
     report: (event) => {
       reportPublishing(logger, event);
@@ -68,6 +72,7 @@ export async function startWork(parts: Parts, own: RightPlaybook): Promise<Work>
   // The first start of all: an event that came before any playbook would decide nothing. Later starts answer at once, and fold what
   // is behind meanwhile.
   if ((await store.readMeta(0))?.active == null) await published;
+  keepCatalog(parts, publisher, published, name);
   return {
     worker,
     publisher,
@@ -80,6 +85,31 @@ export async function startWork(parts: Parts, own: RightPlaybook): Promise<Work>
       closers.push(async () => watcher.close());
     },
   };
+}
+
+/** Products that are imported become snapshots, which the shards run. */
+function keepCatalog(
+  { config, logger, metrics, engines, closers, stopping }: Parts,
+  publisher: Publisher,
+  published: Promise<void>,
+  name: string,
+): void {
+  const keeper = new CatalogKeeper({
+    store: engines.store,
+    publisher,
+    by: `${name}/${thisMachine.randomId()}`,
+    everyMs: config.catalogSnapshotSeconds * 1_000,
+    now: Date.now,
+    signal: stopping,
+    report: (event) => reportCatalog(logger, event),
+  });
+  metrics.readCatalog(() => keeper.figures);
+  // Whoever waits for the first publishing is told when it fails.
+  const done = published.then(
+    () => keeper.run(),
+    () => {},
+  );
+  closers.push(() => done);
 }
 
 /** What delivers the messages of this process's shards; ended after the worker, whose shards give theirs back. */

@@ -7,6 +7,8 @@ const slotFields = `name content { id type data } source version cursor decidedA
 export const operations = {
   startVisit:
     'mutation StartVisit($input: StartVisitInput) { startVisit(input: $input) { token expiresAt visitorId } }',
+  identify: `mutation Identify($input: IdentifyInput!) { identify(input: $input) { visit { token expiresAt visitorId }
+    error { code message hint retryable retryAfterMs } } }`,
   trackEvents: `mutation TrackEvents($input: TrackEventsInput!) { trackEvents(input: $input) {
     outcomes { id status cursor error { code message hint retryable retryAfterMs } } } }`,
   slots: `query Slots($names: [String!], $after: Cursor, $waitMs: Int, $context: PageContextInput) {

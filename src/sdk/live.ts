@@ -74,6 +74,25 @@ export class Live {
     void this.#connect();
   }
 
+  /** Another visitor is here: all subscriptions begin anew, with the token of now. */
+  restart(): void {
+    // Whoever is just asking for a token gets that one.
+    if (this.#connecting) return;
+    const open = [...this.#operations.values()];
+    for (const running of open) {
+      if (running.timer !== null) clearTimeout(running.timer);
+      running.timer = null;
+      if (this.#open) running.onConnected(false);
+    }
+    this.#connection?.close();
+    this.#connection = null;
+    this.#open = false;
+    this.#refusedTokens = 0;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (open.length > 0) void this.#connect();
+  }
+
   close(): void {
     this.#closed = true;
     for (const id of [...this.#operations.keys()]) this.#remove(id);

@@ -1,5 +1,5 @@
 import { type GraphQLError, type GraphQLResult, toError } from './graphql.ts';
-import { UsherClientError } from './types.ts';
+import { tokenCodes, UsherClientError } from './types.ts';
 
 export interface Operation {
   readonly query: string;
@@ -13,7 +13,7 @@ export interface Ending {
   /** False: trying again would end the same way. */
   readonly again: boolean;
   /** The token was the reason. */
-  readonly tokenCode: 'TOKEN_EXPIRED' | 'TOKEN_INVALID' | null;
+  readonly tokenCode: string | null;
   /** The server had agreed to talk before it ended. */
   readonly wasOpen: boolean;
   readonly error: UsherClientError;
@@ -80,6 +80,8 @@ export function openSocket(url: string, token: string, events: ConnectionEvents)
   };
 
   const operations = new Map<string, Operation>();
+  /** What an operation failed with, before the message that ends it. */
+  const failed = new Map<string, readonly GraphQLError[]>();
   socket.onopen = () => send({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } });
   socket.onclose = (event) => end(event.code, event.reason || 'without a reason');
   socket.onmessage = (event) => {
@@ -94,9 +96,13 @@ export function openSocket(url: string, token: string, events: ConnectionEvents)
     } else if (message.type === 'ping') {
       send({ type: 'pong' });
     } else if (message.type === 'next') {
-      operations.get(id)?.onResult(message.payload as GraphQLResult<unknown>);
+      const result = message.payload as GraphQLResult<unknown>;
+      if (result.data === null || result.data === undefined) failed.set(id, result.errors ?? []);
+      else operations.get(id)?.onResult(result);
     } else if ((message.type === 'error' || message.type === 'complete') && operations.delete(id)) {
-      events.onOperationEnd(id, endingOf(message.type === 'error' ? (message.payload as GraphQLError[]) : []));
+      const errors = message.type === 'error' ? (message.payload as GraphQLError[]) : (failed.get(id) ?? []);
+      failed.delete(id);
+      events.onOperationEnd(id, endingOf(errors));
     }
   };
   return {
@@ -121,6 +127,6 @@ export function endingOf(errors: readonly GraphQLError[]): Ending {
     errors[0] === undefined
       ? new UsherClientError('SHUTTING_DOWN', 'the server ended the subscription')
       : toError(errors[0]);
-  const tokenCode = error.code === 'TOKEN_EXPIRED' || error.code === 'TOKEN_INVALID' ? error.code : null;
+  const tokenCode = tokenCodes.has(error.code) ? error.code : null;
   return { again: error.retryable || tokenCode !== null, tokenCode, wasOpen: true, error };
 }

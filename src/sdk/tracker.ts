@@ -1,7 +1,7 @@
 import { backoffMs } from './backoff.ts';
 import { operations, post, requestBody } from './graphql.ts';
-import { randomSource } from './ids.ts';
-import { type Json, type TrackCounts, type TrackOutcome, tokenCodes, UsherClientError } from './types.ts';
+import { type EventRecord, Line, moveTo, type Pending } from './line.ts';
+import { type TrackCounts, type TrackOutcome, tokenCodes, UsherClientError } from './types.ts';
 import type { TokenSource } from './visit.ts';
 
 export const trackerLimits = {
@@ -20,25 +20,6 @@ export const trackerLimits = {
   requestTimeoutMs: 10_000,
   retry: { firstMs: 250, maxMs: 30_000 },
 } as const;
-
-/** An event as it travels; `source` and `sequence` are given when it is queued. */
-export interface EventRecord {
-  readonly id: string;
-  readonly type: string;
-  readonly properties: Json;
-  readonly occurredAt: string;
-  readonly context: { readonly [name: string]: Json };
-}
-
-interface Pending {
-  readonly record: EventRecord;
-  sequence: number;
-  /** Fixed by the first sending: a copy that was recorded after all must have carried the same. */
-  skipped: readonly number[];
-  sent: boolean;
-  readonly bytes: number;
-  readonly settle: (outcome: TrackOutcome) => void;
-}
 
 interface Outcome {
   readonly id: string;
@@ -63,12 +44,10 @@ export class Tracker {
   readonly #tokens: TokenSource;
   readonly #onError: (error: UsherClientError) => void;
   readonly #idle: (() => void)[] = [];
-  #source = randomSource();
-  #lastSequence = 0;
+  #line = new Line();
   /** In order of their numbers; those in flight stay in it until they are settled. */
   #queue: Pending[] = [];
   #queueBytes = 0;
-  #untold: number[] = [];
   #running = false;
   #wake: (() => void) | null = null;
   #batchEvents: number = trackerLimits.batchEvents;
@@ -93,7 +72,8 @@ export class Tracker {
       return Promise.resolve({ id: record.id, status: 'REFUSED', error: problem });
     }
     return new Promise((settle) => {
-      this.#queue.push({ record, sequence: ++this.#lastSequence, skipped: [], sent: false, bytes, settle });
+      const line = this.#line;
+      this.#queue.push({ record, line, sequence: line.next(), skipped: [], sent: false, bytes, settle });
       this.#queueBytes += bytes;
       void this.#run();
     });
@@ -133,10 +113,12 @@ export class Tracker {
    * flight: the browser may cut that one off, and a second copy is not counted.
    */
   leave(): void {
-    const token = this.#tokens.current();
-    if (token === null || this.#queue.length === 0) return;
-    const batch = this.#take(trackerLimits.keepaliveBytes);
-    void this.#send(batch, token, true).catch(() => {});
+    for (const line of new Set(this.#queue.map((pending) => pending.line))) {
+      const token = line.token ?? this.#tokens.current();
+      if (token === null) continue;
+      const batch = this.#take(line, trackerLimits.keepaliveBytes);
+      void this.#send(line, batch, token, true).catch(() => {});
+    }
   }
 
   close(): void {
@@ -154,16 +136,19 @@ export class Tracker {
     this.#tellIdle();
   }
 
-  /** Numbers belong to (visitor, source): another visitor begins a new source, and what waits is numbered anew. */
-  newVisitor(): void {
-    this.#source = randomSource();
-    this.#untold = [];
-    this.#lastSequence = 0;
-    for (const pending of this.#queue) {
-      pending.sequence = ++this.#lastSequence;
-      pending.skipped = [];
-      pending.sent = false;
-    }
+  /**
+   * Another visitor is here from now on.
+   * @param sendAs the token of the one before, as whom what waits is sent first; null: there is none, and what waits is the new one's
+   */
+  newVisitor(sendAs: string | null): void {
+    const before = this.#line;
+    this.#line = new Line();
+    if (sendAs === null) this.#moveOn(before);
+    else before.token = sendAs;
+  }
+
+  #moveOn(line: Line): void {
+    for (const pending of this.#queue) if (pending.line === line) moveTo(pending, this.#line);
   }
 
   async #run(): Promise<void> {
@@ -187,20 +172,26 @@ export class Tracker {
 
   /** null: something was settled, go on at once; else why it has to be tried again after a pause. */
   async #sendNext(): Promise<UsherClientError | null> {
+    const { line } = this.#queue[0]!;
     let token: string;
     try {
-      token = await this.#tokens.get();
+      token = line.token ?? (await this.#tokens.get());
     } catch (error) {
       return asClientError(error);
     }
-    const batch = this.#take(trackerLimits.batchBytes);
+    // Meanwhile another visitor may have come, and the token may be theirs.
+    if (this.#queue[0]?.line !== line) return null;
+    token = line.token ?? token;
+    const batch = this.#take(line, trackerLimits.batchBytes);
     try {
-      return await this.#send(batch, token, isHidden());
+      return await this.#send(line, batch, token, isHidden());
     } catch (error) {
       const problem = asClientError(error);
       if (problem.retryable) return problem;
       // A second refusal in a row would come at once: the pause keeps a broken token function from becoming a storm.
-      if (tokenCodes.has(problem.code) && this.#tokens.reject(token, problem.code)) return problem;
+      // For who was here before there is no other token, and what they did is not the next one's.
+      const mayHaveAnother = tokenCodes.has(problem.code) && line.token === null;
+      if (mayHaveAnother && this.#tokens.reject(token, problem.code)) return problem;
       if (/_TOO_LARGE$/.test(problem.code) && batch.length > 1) {
         this.#batchEvents = Math.ceil(batch.length / 2);
         return null;
@@ -210,23 +201,29 @@ export class Tracker {
     }
   }
 
-  #take(maxBytes: number): Pending[] {
+  #take(line: Line, maxBytes: number): Pending[] {
     const batch: Pending[] = [];
     let bytes = 200;
     for (const pending of this.#queue) {
+      if (pending.line !== line) continue;
       // ~100 bytes of source, number and skipped come on top of the record.
       bytes += pending.bytes + 100;
       if (batch.length > 0 && (bytes > maxBytes || batch.length >= this.#batchEvents)) break;
-      if (!pending.sent && this.#untold.length > 0)
-        pending.skipped = this.#untold.splice(0, trackerLimits.skippedPerEvent);
+      if (!pending.sent && line.untold.length > 0)
+        pending.skipped = line.untold.splice(0, trackerLimits.skippedPerEvent);
       pending.sent = true;
       batch.push(pending);
     }
     return batch;
   }
 
-  async #send(batch: readonly Pending[], token: string, keepalive: boolean): Promise<UsherClientError | null> {
-    const source = this.#source;
+  async #send(
+    line: Line,
+    batch: readonly Pending[],
+    token: string,
+    keepalive: boolean,
+  ): Promise<UsherClientError | null> {
+    const { source } = line;
     const events = batch.map(({ record, sequence, skipped }) => ({
       ...record,
       source,
@@ -240,7 +237,7 @@ export class Tracker {
       keepalive: keepalive && utf8Bytes(body) <= trackerLimits.keepaliveBytes,
     });
     // Answers of an earlier source name the same ids, but refused numbers of it must not be told under the new one.
-    if (source !== this.#source) return null;
+    if (batch.some((pending) => pending.line !== line)) return null;
     let again: UsherClientError | null = null;
     const byId = new Map(data!.trackEvents.outcomes.map((outcome) => [outcome.id.toLowerCase(), outcome]));
     for (const pending of batch) {
@@ -272,7 +269,7 @@ export class Tracker {
       this.#accepted++;
     } else {
       this.#refused++;
-      this.#untold.push(...pending.skipped, pending.sequence);
+      pending.line.untold.push(...pending.skipped, pending.sequence);
       this.#onError(outcome.error);
     }
     pending.settle(outcome);

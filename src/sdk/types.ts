@@ -161,6 +161,8 @@ export class UsherClientError extends Error {
 export const retryableCodes: ReadonlySet<string> = new Set([
   'NETWORK',
   'INTERNAL',
+  'IDENTITY_TOKEN_EARLY',
+  'IDENTITY_KEYS_UNAVAILABLE',
   'LOG_UNAVAILABLE',
   'LOG_FULL',
   'UNKNOWN',
@@ -171,4 +173,9 @@ export const retryableCodes: ReadonlySet<string> = new Set([
 ]);
 
 /** Codes that a new token may cure. */
-export const tokenCodes: ReadonlySet<string> = new Set(['TOKEN_EXPIRED', 'TOKEN_INVALID', 'VISIT_REQUIRED']);
+export const tokenCodes: ReadonlySet<string> = new Set([
+  'TOKEN_EXPIRED',
+  'TOKEN_INVALID',
+  'TOKEN_SUPERSEDED',
+  'VISIT_REQUIRED',
+]);

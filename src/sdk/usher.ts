@@ -16,7 +16,7 @@ import {
   type TrackOptions,
   type TrackOutcome,
   tokenCodes,
-  type UsherClientError,
+  UsherClientError,
   type UsherOptions,
   type VisitorFacts,
 } from './types.ts';
@@ -53,6 +53,19 @@ export interface Usher {
   visitor(): Promise<VisitorFacts | null>;
   /** Each of the visitor's events as it is folded. */
   activity(onEvent: (activity: Activity) => void, options?: SubscribeOptions): () => void;
+  /**
+   * The visitor has logged in: from now on this browser is the user whom the token names, and what was done before becomes theirs.
+   * @param token made by the site's backend (docs/identity.md)
+   * @throws UsherClientError IDENTITY_… when the token is not taken, or why there is no answer; the visitor is as before then
+   */
+  identify(token: string): Promise<void>;
+  /**
+   * The user has logged out, on a device that others use too: the next one is a new visitor. Nothing of the user is shown from now on; what
+   * they did and was not sent yet is sent as theirs, first.
+   */
+  reset(): void;
+  /** What the visitor agrees to, or not, for one purpose. */
+  setConsent(purpose: 'analytics' | 'personalization' | 'marketing', granted: boolean): Promise<TrackOutcome>;
   /** Resolves when everything tracked so far is accepted or refused. */
   flush(): Promise<void>;
   counts(): TrackCounts;
@@ -67,10 +80,12 @@ export function createUsher(options: UsherOptions = {}): Usher {
     options.onError ?? ((error: UsherClientError) => console.warn(`usher: ${error.code}: ${error.message}`));
   const newVisitorListeners = new Set<() => void>();
   const newPageListeners = new Set<() => void>();
-  const tokens = tokenSource(url, options, () => {
-    tracker.newVisitor();
+  const newVisitor = (sendAs: string | null) => {
+    tracker.newVisitor(sendAs);
     for (const listener of newVisitorListeners) listener();
-  });
+    live.restart();
+  };
+  const tokens = tokenSource(url, options, newVisitor);
   const tracker = new Tracker(url, tokens, onError);
   const live = new Live(url, tokens);
   let page = options.page;
@@ -85,7 +100,11 @@ export function createUsher(options: UsherOptions = {}): Usher {
     for (let attempt = 0; ; attempt++) {
       const token = await tokens.get();
       try {
-        return await post<T>(url, requestBody(query, variables), { token, timeoutMs });
+        const result = await post<T>(url, requestBody(query, variables), { token, timeoutMs });
+        const superseded = result.errors
+          ?.map((error) => toError(error))
+          .find(({ code }) => code === 'TOKEN_SUPERSEDED');
+        if (superseded === undefined || attempt > 0 || !tokens.reject(token, superseded.code)) return result;
       } catch (error) {
         const problem = asClientError(error);
         if (attempt > 0 || !tokenCodes.has(problem.code) || !tokens.reject(token, problem.code)) throw problem;
@@ -126,9 +145,14 @@ export function createUsher(options: UsherOptions = {}): Usher {
     tracker.retryNow();
     live.retryNow();
   };
+  // Another tab has kept another visit: asking for the token finds out whose.
+  const kept = ({ key }: StorageEvent) => {
+    if (key?.startsWith('usher:visit:')) void tokens.get().catch(() => {});
+  };
   if (typeof document !== 'undefined') {
     addEventListener('pagehide', leave);
     addEventListener('online', online);
+    addEventListener('storage', kept);
   }
 
   return {
@@ -211,6 +235,21 @@ export function createUsher(options: UsherOptions = {}): Usher {
       return result.data?.visitor ?? null;
     },
     activity: (onEvent, given = {}) => run<Activity>(operations.activity, () => ({}), 'activity', onEvent, given),
+    async identify(token) {
+      const asked = await ask<{ identify: Identified }>(operations.identify, { input: { token } }, queryTimeoutMs);
+      const { visit, error } = asked.data!.identify;
+      if (error !== null) throw new UsherClientError(error.code, error.message, error);
+      const before = tokens.current();
+      if (tokens.use({ ...visit, expiresAt: Date.parse(visit.expiresAt) })) newVisitor(before);
+    },
+    reset() {
+      const before = tokens.current();
+      tokens.forget();
+      newVisitor(before);
+      // Asked for at once, so that other tabs hear of it too.
+      void tokens.get().catch(() => {});
+    },
+    setConsent: (purpose, granted) => track('consent_changed', { purpose, granted }),
     flush: () => tracker.flush(),
     counts: () => tracker.counts(),
     close() {
@@ -220,12 +259,23 @@ export function createUsher(options: UsherOptions = {}): Usher {
       if (typeof document !== 'undefined') {
         removeEventListener('pagehide', leave);
         removeEventListener('online', online);
+        removeEventListener('storage', kept);
       }
       live.close();
       tracker.close();
     },
   };
 }
+
+type Identified =
+  | {
+      readonly visit: { readonly token: string; readonly expiresAt: string; readonly visitorId: string };
+      readonly error: null;
+    }
+  | {
+      readonly visit: null;
+      readonly error: ConstructorParameters<typeof UsherClientError>[2] & { code: string; message: string };
+    };
 
 /** Undefined members are left out, as JSON.stringify would. */
 function asJson(context: PageContext): { [name: string]: Json } {

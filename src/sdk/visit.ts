@@ -5,7 +5,7 @@ import { UsherClientError, type UsherOptions } from './types.ts';
 const renewBeforeMs = 24 * 3_600_000;
 const requestTimeoutMs = 10_000;
 
-interface Visit {
+export interface Visit {
   readonly token: string;
   /** ms since the epoch, by this browser's clock as far as it goes: expiry is decided by the server, this only renews early. */
   readonly expiresAt: number;
@@ -18,25 +18,56 @@ export interface TokenSource {
   get(): Promise<string>;
   /** The token in hand, for a page that is leaving and cannot wait; null when none is known yet. */
   current(): string | null;
-  /** This token was answered with TOKEN_EXPIRED, TOKEN_INVALID or VISIT_REQUIRED. False: there is no other one. */
+  /** This token was answered with a code of `tokenCodes`. False: there is no other one. */
   reject(token: string, code: string): boolean;
+  /** The visit from now on: of the user whom this browser has turned out to be. False: it was that one's already. */
+  use(visit: Visit): boolean;
+  /** The user has gone: the visit ends here. */
+  forget(): void;
 }
+
+/**
+ * Another visitor is here, found out by asking for a token.
+ * @param sendAs as in Tracker.newVisitor
+ */
+type OnNewVisitor = (sendAs: string | null) => void;
 
 export function tokenSource(
   url: string,
   options: Pick<UsherOptions, 'token' | 'storage'>,
-  onNewVisitor: () => void,
+  onNewVisitor: OnNewVisitor,
 ): TokenSource {
   const { token } = options;
-  if (typeof token === 'string') return { get: async () => token, current: () => token, reject: () => false };
+  if (typeof token === 'string') return fixedToken(token);
   return typeof token === 'function'
     ? askedToken(token)
     : keptVisit(url, options.storage ?? safeStorage(), onNewVisitor);
 }
 
+function fixedToken(given: string): TokenSource {
+  let token = given;
+  let user: string | null = null;
+  return {
+    get: async () => token,
+    current: () => token,
+    reject: () => false,
+    use(visit) {
+      const isAnother = visit.visitorId !== user;
+      user = visit.visitorId;
+      token = visit.token;
+      return isAnother;
+    },
+    forget() {
+      token = given;
+      user = null;
+    },
+  };
+}
+
 function askedToken(ask: () => string | Promise<string>): TokenSource {
   let asked: Promise<string> | null = null;
   let known: string | null = null;
+  let user: string | null = null;
   return {
     get: () =>
       (asked ??= (async () => {
@@ -58,20 +89,38 @@ function askedToken(ask: () => string | Promise<string>): TokenSource {
       }
       return true;
     },
+    use(visit) {
+      const isAnother = visit.visitorId !== user;
+      user = visit.visitorId;
+      known = visit.token;
+      asked = Promise.resolve(known);
+      return isAnother;
+    },
+    forget() {
+      asked = null;
+      known = null;
+      user = null;
+    },
   };
 }
 
-function keptVisit(url: string, storage: NonNullable<UsherOptions['storage']>, onNewVisitor: () => void): TokenSource {
+function keptVisit(
+  url: string,
+  storage: NonNullable<UsherOptions['storage']>,
+  onNewVisitor: OnNewVisitor,
+): TokenSource {
   const key = `usher:visit:${url}`;
   let visit: Visit | null = null;
-  let expired = false;
+  /** Why the token in hand is of no use any more. */
+  let rejected: string | null = null;
   let starting: Promise<string> | null = null;
 
   const start = async (): Promise<string> => {
     // Two tabs that open together must become one visitor: the second waits for the first and takes what it stored.
     const stored = read(storage, key);
     if (stored !== null && stored.token !== visit?.token && isFresh(stored)) return use(stored);
-    const known = stored ?? visit;
+    // A superseded visitor is a user's now, and a new token of it would be, too.
+    const known = rejected === 'TOKEN_SUPERSEDED' ? null : (stored ?? visit);
     let next: Visit;
     try {
       next = await ask(known?.token ?? null);
@@ -94,16 +143,24 @@ function keptVisit(url: string, storage: NonNullable<UsherOptions['storage']>, o
     return { token: made.token, expiresAt: Date.parse(made.expiresAt), visitorId: made.visitorId };
   };
   const use = (next: Visit): string => {
-    const changed = visit !== null && visit.visitorId !== next.visitorId;
+    const before = visit;
+    // Whoever is superseded may still write.
+    const sendAs = rejected === null || rejected === 'TOKEN_SUPERSEDED' ? (before?.token ?? null) : null;
     visit = next;
-    expired = false;
-    if (changed) onNewVisitor();
+    rejected = null;
+    if (before !== null && before.visitorId !== next.visitorId) onNewVisitor(sendAs);
     return next.token;
+  };
+  /** What another tab did: somebody has logged in or out there, so it is not the visitor of before in this one either. */
+  const follow = () => {
+    const stored = read(storage, key);
+    if (visit === null) visit = stored;
+    else if (stored !== null && stored.visitorId !== visit.visitorId) use(stored);
   };
   return {
     async get() {
-      visit ??= read(storage, key);
-      if (visit !== null && !expired && isFresh(visit)) return visit.token;
+      follow();
+      if (visit !== null && rejected === null && isFresh(visit)) return visit.token;
       starting ??= oneTabAtATime(key, start).finally(() => {
         starting = null;
       });
@@ -111,14 +168,30 @@ function keptVisit(url: string, storage: NonNullable<UsherOptions['storage']>, o
         return await starting;
       } catch (error) {
         // Renewing early may fail without harm while the old token still works.
-        if (visit !== null && !expired && visit.expiresAt > Date.now()) return visit.token;
+        if (visit !== null && rejected === null && visit.expiresAt > Date.now()) return visit.token;
         throw error;
       }
     },
     current: () => visit?.token ?? null,
-    reject(token) {
-      if (token === visit?.token) expired = true;
+    reject(token, code) {
+      if (token === visit?.token) rejected = code;
       return true;
+    },
+    use(next) {
+      const isAnother = visit?.visitorId !== next.visitorId;
+      visit = next;
+      rejected = null;
+      write(storage, key, next);
+      return isAnother;
+    },
+    forget() {
+      visit = null;
+      rejected = null;
+      try {
+        storage.removeItem(key);
+      } catch {
+        // As in `write`: then nothing was kept.
+      }
     },
   };
 }

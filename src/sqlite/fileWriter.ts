@@ -12,6 +12,7 @@ import type {
   WriterData,
   WriterMessage,
 } from './messages.ts';
+import { ProductTables } from './productTables.ts';
 import { RecordTables } from './recordTables.ts';
 import { prepareSchema } from './schema.ts';
 import { StateTables } from './stateTables.ts';
@@ -21,6 +22,7 @@ interface Connection {
   readonly db: DatabaseSync;
   readonly records: RecordTables;
   readonly state: StateTables;
+  readonly products: ProductTables;
   readonly actions: ActionRows;
   readonly markSynced: StatementSync;
   /** Reports the WAL's frames and does nothing. */
@@ -168,7 +170,11 @@ export class FileWriter {
     return replies;
   }
 
-  #handle({ state, records, actions }: Connection, request: RequestMessage, afterCommit: (() => void)[]): unknown {
+  #handle(
+    { state, records, products, actions }: Connection,
+    request: RequestMessage,
+    afterCommit: (() => void)[],
+  ): unknown {
     switch (request.what) {
       case 'commit':
         return state.commit(request);
@@ -184,6 +190,10 @@ export class FileWriter {
         return actions.write(request);
       case 'putBundle':
         return state.putBundle(request);
+      case 'putProducts':
+        return products.put(request);
+      case 'publish':
+        return products.publish(request);
       case 'trim': {
         const { result, committed } = records.trim(request);
         afterCommit.push(committed);
@@ -275,6 +285,7 @@ export class FileWriter {
         db,
         records: new RecordTables(db, shards),
         state: new StateTables(db, shards, failedEvents),
+        products: new ProductTables(db),
         actions: new ActionRows(db, { dead: deadLetters, done: doneActions }),
         markSynced: db.prepare('update file set synced = synced + 1'),
         walFrames: db.prepare('pragma wal_checkpoint(noop)'),

@@ -27,6 +27,8 @@ export type RequestMessage =
   | AcceptActionsRequest
   | WriteActionsRequest
   | PutBundleRequest
+  | PutProductsRequest
+  | PublishRequest
   | TrimRequest
   | { readonly what: 'sync'; readonly id: number }
   | { readonly what: 'limitBytes'; readonly id: number; readonly bytes: number | null }
@@ -120,6 +122,22 @@ export interface PutBundleRequest {
   readonly id: number;
   readonly hash: string;
   readonly text: string;
+}
+
+/** Answers what became of each: a ProductChange. */
+export interface PutProductsRequest {
+  readonly what: 'putProducts';
+  readonly id: number;
+  readonly ids: readonly string[];
+  readonly texts: readonly string[];
+}
+
+/** Answers whether `previous` stood, so that `next` now does. */
+export interface PublishRequest {
+  readonly what: 'publish';
+  readonly id: number;
+  readonly previous: string | null;
+  readonly next: string;
 }
 
 export interface TrimRequest {

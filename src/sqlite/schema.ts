@@ -33,6 +33,9 @@ create table failed (
 ) strict;
 create unique index failed_by_position on failed (shard, position);
 create table bundles (hash text primary key, text text not null) strict;
+create table products (id text primary key, revision integer not null, text text not null) strict;
+create unique index products_by_revision on products (revision);
+create table published (only integer primary key check (only = 1), text text not null) strict;
 `;
 /** Since version 2. `text` is the StoredAction as JSON; '' of one that is over. */
 const actionTables = `

@@ -9,11 +9,13 @@ import type { RedisConnection } from '../redis/connection.ts';
 import { stateFault } from '../redis/faults.ts';
 import { bundleKey, type ShardKeys } from '../redis/keys.ts';
 import { pack, unpack } from '../redis/packed.ts';
+import { RedisProducts } from '../redis/products.ts';
 import { scripts } from '../redis/scripts.ts';
 import { VisitorList } from '../redis/visitorList.ts';
 import type {
   ChangedVisitor,
   CommitResult,
+  ProductState,
   SlotsRead,
   SnapshotNote,
   SnapshotState,
@@ -45,6 +47,7 @@ class RedisStore implements StateStore, SnapshotState {
   readonly #redis: RedisConnection;
   readonly #archive: BundleArchive | null;
   readonly #list: VisitorList;
+  readonly products: ProductState;
   /** The last slots read of each visitor, so that unchanged ones are not unpacked again. */
   readonly #slots: LRUCache<string, { readonly stored: Buffer; readonly text: string }>;
   /** The last meta read of each shard, so that an unchanged one is not parsed again. */
@@ -54,6 +57,7 @@ class RedisStore implements StateStore, SnapshotState {
     this.#redis = redis;
     this.#archive = archive;
     this.#list = new VisitorList(redis);
+    this.products = new RedisProducts(redis);
     this.actions = new RedisActions(redis);
     this.#slots = new LRUCache({ max: redis.limits.unpackedSlots });
   }

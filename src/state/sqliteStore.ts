@@ -5,8 +5,17 @@ import type { ShardMeta } from '../model/shardMeta.ts';
 import type { Broadcast } from '../push/broadcast.ts';
 import { SqliteActions } from '../sqlite/actionTable.ts';
 import type { OutboxRow } from '../sqlite/messages.ts';
+import { SqliteProducts } from '../sqlite/products.ts';
 import type { SqliteFile } from '../sqlite/sqlite.ts';
-import type { CommitResult, SlotsRead, StateStore, StoredVisitor, Wakeup, WakeupQuery } from './stateStore.ts';
+import type {
+  CommitResult,
+  ProductState,
+  SlotsRead,
+  StateStore,
+  StoredVisitor,
+  Wakeup,
+  WakeupQuery,
+} from './stateStore.ts';
 
 /**
  * The state in the embedded file. Writes go to the writer thread, reads come from the main thread's connection; a commit that was
@@ -25,6 +34,7 @@ class FileStore implements StateStore {
   readonly #sql: ReturnType<typeof prepareReads>;
   /** The last meta read of each shard, so that an unchanged one is not parsed again. */
   readonly #metas: { text: string; meta: ShardMeta }[] = [];
+  readonly products: ProductState;
 
   /** By shard, the commit that was rejected last: it may stand all the same. */
   readonly #unanswered: (string | null)[] = [];
@@ -33,6 +43,7 @@ class FileStore implements StateStore {
     this.#file = file;
     this.#broadcast = broadcast;
     this.#sql = prepareReads(file);
+    this.products = new SqliteProducts(file);
     this.actions = new SqliteActions(file);
   }
 

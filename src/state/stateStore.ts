@@ -1,4 +1,5 @@
 import type { Commit, FailedEvent, OutboxEntry } from '../model/commit.ts';
+import type { ChangedProduct, ProductChange, ProductStatus, ProductText } from '../model/products.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
 import type { StoredAction } from '../model/storedAction.ts';
 
@@ -64,7 +65,28 @@ export interface StateStore {
   /** Bundles (playbooks, catalogs) by content hash; putting the same again does nothing. */
   putBundle(hash: string, text: string): Promise<void>;
   readBundle(hash: string): Promise<string | null>;
+  /** Products that were imported. */
+  readonly products: ProductState;
   close(): Promise<void>;
+}
+
+/**
+ * Products as they were imported last, by id, and what the shards are to run of them (semantics 6.2). They belong to no shard: whoever shows a
+ * product reads them at once, and the fold only as snapshots, which are bundles. To whoever writes an adapter, promise this besides:
+ * - **`put` is one atomic step**, and durable when it is answered. A product that is there with the same text keeps its revision.
+ * - **Revisions rise**: whoever goes on after the last revision that it saw misses no change.
+ * - **`publish` is a compare-and-set**: of two callers that name the same `previous` one wins, and the other is answered false.
+ */
+export interface ProductState {
+  /** What became of each, in the order given; one that is given twice is written twice. */
+  put(products: readonly ProductText[]): Promise<readonly ProductChange[]>;
+  /** Texts in the order of the ids; null: not there. */
+  read(ids: readonly string[]): Promise<readonly (string | null)[]>;
+  /** Products by the revision of their last change, after the given one (0: from the first), at most `limit`. Each text is at least as new. */
+  readChanged(after: number, limit: number): Promise<readonly ChangedProduct[]>;
+  status(): Promise<ProductStatus>;
+  /** Replaces what is published if `previous` stands (null: nothing was ever published); also true if `next` stands already. */
+  publish(previous: string | null, next: string): Promise<boolean>;
 }
 
 /**

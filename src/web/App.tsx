@@ -28,6 +28,7 @@ export function App() {
           <Line />
         </p>
         <nav aria-label="Tools">
+          <a href="/inbox">Inbox</a>
           <a href="/graphql">GraphiQL</a>
           <a href="/metrics">Metrics</a>
           <button

@@ -9,6 +9,9 @@ export interface Product {
   /** Major units. */
   readonly price: number;
   readonly image: string;
+  /** null: not told. */
+  readonly stock: number | null;
+  readonly availability: 'in_stock' | 'out_of_stock' | 'preorder' | 'backorder';
 }
 
 /** The playbook's products; null until they came. */
@@ -29,6 +32,13 @@ export async function loadProducts(): Promise<void> {
 
 export function money(value: number): string {
   return new Intl.NumberFormat(navigator.language, { style: 'currency', currency: currency.value }).format(value);
+}
+
+/** What to say beside the price; '': nothing. */
+export function availabilityWords({ availability, stock }: Product): string {
+  if (availability === 'out_of_stock') return 'Sold out';
+  if (availability !== 'in_stock') return availability === 'preorder' ? 'Not out yet' : 'Comes later';
+  return stock !== null && stock > 0 && stock <= 5 ? `Only ${stock} left` : '';
 }
 
 /** Words of the query, each somewhere in name, brand or category. */

@@ -6,6 +6,12 @@ import type { Activation } from '../model/shardMeta.ts';
 import { bundleHash } from '../playbook/compile.ts';
 import type { StateStore } from '../state/stateStore.ts';
 
+/** Names of a playbook and a catalog that are stored. */
+export interface BundleHashes {
+  readonly playbook: string;
+  readonly catalog: string;
+}
+
 /** A playbook and its catalog as they are stored. */
 export interface BundleTexts {
   readonly playbookText: string;
@@ -21,11 +27,21 @@ export async function activate(
   services: { readonly log: EventLog; readonly store: StateStore },
   bundle: BundleTexts,
   shards: readonly number[],
-): Promise<{ playbook: string; catalog: string }> {
-  const { playbook, catalog } = hashesOf(bundle);
-  await services.store.putBundle(playbook, bundle.playbookText);
-  await services.store.putBundle(catalog, bundle.catalogText);
-  const outcomes = await services.log.append(
+): Promise<BundleHashes> {
+  const hashes = hashesOf(bundle);
+  await services.store.putBundle(hashes.playbook, bundle.playbookText);
+  await services.store.putBundle(hashes.catalog, bundle.catalogText);
+  await appendActivations(services.log, hashes, shards);
+  return hashes;
+}
+
+/** The switch itself; both bundles are stored already. @throws UsherError LOG_UNAVAILABLE; calling again is safe */
+export async function appendActivations(
+  log: EventLog,
+  { playbook, catalog }: BundleHashes,
+  shards: readonly number[],
+): Promise<void> {
+  const outcomes = await log.append(
     shards.map((shard) => ({
       shard,
       key: null,
@@ -36,24 +52,22 @@ export async function activate(
     if (!outcome.ok)
       throw new UsherError('LOG_UNAVAILABLE', `shard ${shards[i]} did not take the activation: ${outcome.message}`);
   });
-  return { playbook, catalog };
 }
 
 /** The shards that run something else, as far as they are folded. Two processes that ask at once both activate: harmless. */
 export async function shardsBehind(
   { log, store }: { readonly log: EventLog; readonly store: StateStore },
-  bundle: BundleTexts,
+  wanted: BundleHashes,
 ): Promise<readonly number[]> {
-  const wanted = hashesOf(bundle);
   const shards = Array.from({ length: log.shards }, (_, shard) => shard);
   const metas = await Promise.all(shards.map((shard) => store.readMeta(shard)));
   return shards.filter((shard) => !isActive(metas[shard]?.active ?? null, wanted));
 }
 
-function isActive(active: Activation | null, wanted: { readonly playbook: string; readonly catalog: string }): boolean {
+export function isActive(active: Activation | null, wanted: BundleHashes): boolean {
   return active?.playbook === wanted.playbook && active.catalog === wanted.catalog;
 }
 
-function hashesOf({ playbookText, catalogText }: BundleTexts): { playbook: string; catalog: string } {
+export function hashesOf({ playbookText, catalogText }: BundleTexts): BundleHashes {
   return { playbook: bundleHash(playbookText), catalog: bundleHash(catalogText) };
 }

@@ -1,9 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventLog } from '../log/eventLog.ts';
+import type { Bundles } from '../playbook/bundles.ts';
 import type { Catalog, Playbook } from '../playbook/playbook.ts';
 import { isRight, type Problem, type RightPlaybook, readPlaybook } from '../playbook/read.ts';
 import type { StateStore } from '../state/stateStore.ts';
-import { activate, shardsBehind } from './activate.ts';
+import { appendActivations, type BundleHashes, hashesOf, isActive, shardsBehind } from './activate.ts';
+import {
+  hashesOfPublished,
+  type Published,
+  readPublished,
+  replacePublished,
+  restoreLayers,
+  storeCatalog,
+} from './published.ts';
 import type { Worker } from './worker.ts';
 
 export interface PublisherOptions {
@@ -11,6 +20,7 @@ export interface PublisherOptions {
   readonly log: EventLog;
   readonly store: StateStore;
   readonly worker: Worker;
+  readonly bundles: Bundles;
   /** Ends what still waits. */
   readonly signal: AbortSignal;
   readonly report: (event: PublishEvent) => void;
@@ -27,38 +37,52 @@ export type PublishEvent =
 /** Between two attempts, doubled up to the most. */
 const retryMs = { first: 200, most: 5_000 };
 
-/** Has all shards run the playbook of a folder: at the start, and whenever it changes. */
+/**
+ * Has all shards run the playbook of a folder: at the start, and whenever it changes. Between that it has this process's shards follow what is
+ * published, whoever published it: a snapshot of the imported products is a change of that, too.
+ */
 export class Publisher {
   readonly #options: PublisherOptions;
   #current: RightPlaybook;
+  #catalog: Catalog;
+  /** Publishing and following take turns, so that neither sends what the other has on its way. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(first: RightPlaybook, options: PublisherOptions) {
     this.#options = options;
     this.#current = first;
+    this.#catalog = first.catalog;
   }
 
   /** The newest that was right, whether the shards run it yet or not. */
   get playbook(): Playbook {
     return this.#current.playbook;
   }
+  /** That of the shards of this process, the imported products included. */
   get catalog(): Catalog {
-    return this.#current.catalog;
+    return this.#catalog;
   }
 
   /**
    * Resolves when the shards that this process has run the newest one. Tries until it succeeds: without an active playbook events
    * decide nothing.
    */
-  async publish(): Promise<void> {
-    const { signal, report, worker } = this.#options;
+  publish(): Promise<void> {
+    return this.#inTurn(() => this.#publish());
+  }
+
+  async #publish(): Promise<void> {
+    const { signal, report, worker, log } = this.#options;
     for (let failures = 0; ; failures++) {
       try {
         // What is already on its way is not sent again.
         await worker.caughtUp(signal);
         const { playbook } = this;
-        const behind = await shardsBehind(this.#options, this.#current);
-        if (behind.length > 0) await activate(this.#options, this.#current, behind);
+        const wanted = hashesOfPublished(await this.#announce());
+        const behind = await shardsBehind(this.#options, wanted);
+        if (behind.length > 0) await appendActivations(log, wanted, behind);
         await worker.caughtUp(signal);
+        await this.#take(wanted);
         report({ what: 'published', playbook, activated: behind.length });
         return;
       } catch (error) {
@@ -67,6 +91,62 @@ export class Publisher {
         await sleep(Math.min(retryMs.most, retryMs.first * 2 ** failures), undefined, { signal });
       }
     }
+  }
+
+  /** Has the shards of this process run what is published, if they do not. */
+  follow(published: Published): Promise<void> {
+    return this.#inTurn(async () => {
+      const { worker, log, store, signal } = this.#options;
+      let wanted = hashesOfPublished(published);
+      if (this.#behind(wanted).length > 0) {
+        await worker.caughtUp(signal);
+        // What this process published while it waited for its turn is newer.
+        wanted = hashesOfPublished(readPublished((await store.products.status()).published).value ?? published);
+        const behind = this.#behind(wanted);
+        await appendActivations(log, wanted, behind);
+        await worker.caughtUp(signal);
+      }
+      await this.#take(wanted);
+    });
+  }
+
+  #behind(wanted: BundleHashes): readonly number[] {
+    return [...this.#options.worker.states()].flatMap(([shard, { meta, stopped }]) =>
+      meta === null || meta.rebuilding || stopped !== null || isActive(meta.active, wanted) ? [] : [shard],
+    );
+  }
+
+  async #take({ catalog }: BundleHashes): Promise<void> {
+    if (this.#catalog.version !== catalog) this.#catalog = await this.#options.bundles.loadCatalog(catalog);
+  }
+
+  /** Says in the state that this folder's playbook is to run, over whatever products were imported. */
+  async #announce(): Promise<Published> {
+    const { store } = this.#options;
+    const { playbook, catalog: base } = hashesOf(this.#current);
+    await store.putBundle(playbook, this.#current.playbookText);
+    await store.putBundle(base, this.#current.catalogText);
+    for (;;) {
+      const read = readPublished((await store.products.status()).published);
+      if (read.value?.playbook === playbook && read.value.base === base) return read.value;
+      const next = { ...(read.value ?? (await this.#unpublished())), playbook, base };
+      await storeCatalog(store, next);
+      if ((await replacePublished(store.products, read, next)) !== null) return next;
+    }
+  }
+
+  async #unpublished(): Promise<Omit<Published, 'playbook' | 'base'>> {
+    const { store, worker } = this.#options;
+    // Those of this process are folded as far as the log goes, whatever became of the state.
+    const own = [...worker.states().values()].find(({ meta }) => meta?.active != null)?.meta;
+    const active = (own ?? (await store.readMeta(0)))?.active ?? null;
+    return { ...(await restoreLayers(store, active?.catalog ?? null)), madeAt: 0, making: null };
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => {});
+    return done;
   }
 
   /** Reads the folder again. A broken playbook is reported, and the last good one stays. */

@@ -11,6 +11,7 @@ import type { Commit, OutboxEntry } from '../model/commit.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
 import { actionsAgainTopic } from '../model/storedAction.ts';
 import type { Bundles } from '../playbook/bundles.ts';
+import type { ActiveBundles } from '../playbook/playbook.ts';
 import type { StateStore, Wakeup } from '../state/stateStore.ts';
 import { CommitSize } from './commitSize.ts';
 import { Fenced } from './fenced.ts';
@@ -172,6 +173,8 @@ class ShardLoop {
   readonly #commitPrefix: string;
   readonly #size: CommitSize;
   #tickNotBefore = 0;
+  /** Of the activation that is folded next: other shards may load more catalogs than are kept before it is. */
+  #next: { readonly playbook: string; readonly catalog: string; readonly bundles: ActiveBundles } | null = null;
 
   /** `last`: the newest meta that this process knows of the shard. */
   static async own(feed: ShardFeed, services: ShardServices, last: ShardMeta | null): Promise<ShardLoop> {
@@ -190,12 +193,12 @@ class ShardLoop {
         ? await withLineage(owned, last, rebuilding, services)
         : { meta: restored.meta, againBelow: restored.until };
     await checkLog(feed.shard, meta, services.log);
-    if (meta.active !== null) await services.bundles.load(meta.active.playbook, meta.active.catalog);
+    const active = meta.active === null ? null : await services.bundles.load(meta.active.playbook, meta.active.catalog);
     const actions = (await services.actions?.open(feed.shard, meta.owner, !meta.rebuilding)) ?? null;
     let writers: OutputWriters | null = null;
     try {
       writers = await openWriters(feed, services, meta, actions);
-      return await ShardLoop.#open(feed, services, { meta, writers, actions, restored, againBelow });
+      return await ShardLoop.#open(feed, services, { meta, active, writers, actions, restored, againBelow });
     } catch (error) {
       await writers?.end();
       await actions?.end();
@@ -213,7 +216,7 @@ class ShardLoop {
   }
 
   private constructor(feed: ShardFeed, services: ShardServices, owned: OwnedShard) {
-    const { meta, writers, actions, restored, againBelow } = owned;
+    const { meta, active, writers, actions, restored, againBelow } = owned;
     this.#actions = actions;
     this.#againBelow = againBelow;
     this.#restored = meta.rebuilding ? restored : null;
@@ -225,8 +228,8 @@ class ShardLoop {
     this.#size = new CommitSize(2 * services.limits.cachedVisitors);
     this.#work = new ShardWork({
       meta,
-      active: meta.active === null ? null : services.bundles.get(meta.active.playbook, meta.active.catalog),
-      bundles: (playbook, catalog) => services.bundles.get(playbook, catalog),
+      active,
+      bundles: (playbook, catalog) => this.#bundles(playbook, catalog),
       settings: services.fold,
     });
   }
@@ -359,7 +362,10 @@ class ShardLoop {
     const shard = this.#feed.shard;
     const { store, limits, bundles } = this.#services;
     const first = reads[0]?.record;
-    if (first?.kind === 'activate') await bundles.load(first.playbook, first.catalog);
+    if (first?.kind === 'activate') {
+      const { playbook, catalog } = first;
+      this.#next = { playbook, catalog, bundles: await bundles.load(playbook, catalog) };
+    }
     const upTo = reads.reduce((most, read) => Math.max(most, read.log.stamp), this.#meta.appendTime);
     const query = { by: 'wall', upTo, after: null, limit: limits.timers } as const;
     const wall = await store.wakeups(shard, query);
@@ -372,6 +378,11 @@ class ShardLoop {
       for (const { visitor } of historic) this.#size.touch(visitor, 0);
       this.#work.setHistoric(historic, horizonOf(historic, limits.timers));
     }
+  }
+
+  #bundles(playbook: string, catalog: string): ActiveBundles | null {
+    const next = this.#next;
+    return next?.playbook === playbook && next.catalog === catalog ? next.bundles : null;
   }
 
   async #commit(): Promise<void> {
@@ -450,6 +461,7 @@ class ShardLoop {
 /** What an owner has when it begins to fold. */
 interface OwnedShard {
   readonly meta: ShardMeta;
+  readonly active: ActiveBundles | null;
   readonly writers: OutputWriters;
   readonly actions: ShardActions | null;
   readonly restored: RestoredShard | null;
@@ -473,7 +485,7 @@ function openWriters(
   const { outputs, log, store, limits, machine, report } = services;
   return OutputWriters.open({
     meta,
-    services: { copiedTypes: [], ...outputs, outputs: withLog(feed.shard, log, outputs?.outputs, actions) },
+    services: { copiedTypes: [], ...outputs, outputs: withLog(log, outputs?.outputs, actions) },
     log,
     store,
     limits,

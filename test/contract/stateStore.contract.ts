@@ -3,6 +3,7 @@ import type { StateStore } from '../../src/state/stateStore.ts';
 import type { ContractCase } from './contract.ts';
 import { actionCases } from './stateStore.actions.ts';
 import { ownershipCases } from './stateStore.ownership.ts';
+import { productCases } from './stateStore.products.ts';
 import { readingCases } from './stateStore.reading.ts';
 import { writingCases } from './stateStore.writing.ts';
 
@@ -22,5 +23,6 @@ export const stateStoreCases: readonly ContractCase<StateStoreSubject>[] = [
   ...ownershipCases,
   ...writingCases,
   ...readingCases,
+  ...productCases,
   ...actionCases,
 ];

@@ -100,6 +100,8 @@ describe('what an event is joined with', () => {
       price: 19.99,
       image: '/i',
       url: '/u',
+      stock: null,
+      availability: 'in_stock',
     });
     expect(productView('q', active.catalog, 2)).toBeNull();
     expect(productView(7, active.catalog, 2)).toBeNull();

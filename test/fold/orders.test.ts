@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { type ActionOrder, actionsTopic } from '../../src/model/action.ts';
+import { movesTopic } from '../../src/model/commit.ts';
 import { TestBundles } from '../support/bundles.ts';
 import { type Cut, wholeLog } from '../support/foldShard.ts';
 import { noon, Shop } from '../support/messages.ts';
@@ -317,6 +318,53 @@ describe('quiet hours', () => {
     expect(other.orders.length).toBe(1);
     expect(other.did('product_viewed', { productId: 'p1' }, morning + hour).orders.length).toBe(1);
     expect(other.did('product_viewed', { productId: 'p1' }, morning + day).orders.length).toBe(2);
+  });
+
+  describe('when the visitor turns out to be a known user', () => {
+    const visitor = 'v_ann';
+    const viewedBy = (shop: Shop, who: object, productId: string, at: number) =>
+      shop.did('product_viewed', { productId }, at, who);
+    /** The log takes what the fold sends to the user's shard, which is this one. */
+    const identified = (shop: Shop, at: number) => {
+      shop.shard.append({ v: 1, kind: 'identified', id: 'i', visitor, user: 'u:ann' }, noon + at);
+      shop.shard.fold();
+      const moves = shop.shard.outbox.filter(({ topic }) => topic === movesTopic);
+      expect(moves.length).toBe(1);
+      shop.shard.append(JSON.parse(moves[0]!.value), noon + at);
+      return shop;
+    };
+    const sends = (shop: Shop, of: string) =>
+      shop.shard
+        .fold()
+        .visitor(of)!
+        .timers.filter(({ what }) => what === 'send').length;
+
+    it('go on for what the visitor was to be told', () => {
+      const shop = identified(viewedBy(known(), { visitor }, 'p1', late), late + hour);
+      expect([sends(shop, visitor), sends(shop, 'u:ann')]).toEqual([0, 1]);
+      const orders = shop.tick(morning).orders;
+      expect(orders.map(({ visitor: to, with: { query } }) => [to, query])).toEqual([['u:ann', 'p1']]);
+    });
+
+    it('keep what the user was to be told by the same entry', () => {
+      const shop = viewedBy(viewedBy(known(), {}, 'p2', late), { visitor }, 'p1', late);
+      identified(shop, late + hour);
+      expect(sends(shop, 'u:ann')).toBe(1);
+      expect(shop.tick(morning).orders.map(({ with: { query } }) => query)).toEqual(['p2']);
+    });
+
+    it('know the cart of the visitor in the cart that both have become', () => {
+      // The user's second cart is empty; the visitor's first one becomes it.
+      const order = { orderId: 'o', lines: [{ productId: 'p2', quantity: 1 }] };
+      const shop = known().did('order_completed', order, minute);
+      const profile = { visitor };
+      shop.did('profile_updated', { email: 'ann@example.com' }, 2 * minute, profile);
+      shop.did('consent_changed', { purpose: 'marketing', granted: true }, 2 * minute, profile);
+      shop.added('p1', 10.5 * hour, profile).tick(late);
+      expect(shop.counted.delayedOrders).toBe(1);
+      const [mail] = identified(shop, late + hour).tick(morning).orders;
+      expect(mail).toMatchObject({ visitor: 'u:ann', with: { 'cart.id': 2, 'cart.value': 20 } });
+    });
   });
 
   it('go on waiting when the end comes late, in the next quiet hours', () => {

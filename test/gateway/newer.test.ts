@@ -4,6 +4,7 @@ import { UsherError } from '../../src/errors.ts';
 import { AppendQueue } from '../../src/gateway/appendQueue.ts';
 import { RequestContext } from '../../src/gateway/context.ts';
 import { limits } from '../../src/gateway/limits.ts';
+import { NewestProducts } from '../../src/gateway/newestProducts.ts';
 import type { Services } from '../../src/gateway/services.ts';
 import { SlotReader } from '../../src/gateway/slotReader.ts';
 import { SlotReads } from '../../src/gateway/slotReads.ts';
@@ -73,10 +74,12 @@ rules: { r: { name: R, when: pinged, then: [{ show: { slot: a, content: shown } 
     now: () => clock(),
   };
   const bundles = new Bundles(() => Promise.resolve(null));
+  const products = new NewestProducts(store, () => null);
   const services = {
     ...shared,
     bundles,
-    slots: new SlotReader({ ...shared, bundles }),
+    products,
+    slots: new SlotReader({ ...shared, bundles, products }),
     reads: new SlotReads(store, shards),
     closing: () => () => {},
   } as unknown as Services;

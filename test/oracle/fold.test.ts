@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { defaultFoldSettings, type FoldSettings } from '../../src/fold/settings.ts';
+import { actionsTopic } from '../../src/model/action.ts';
 import { logTopic } from '../../src/model/commit.ts';
 import { type FoldedPart, failedPart, metaPart } from '../support/canonical.ts';
 import { type FoldShard, wholeLog } from '../support/foldShard.ts';
@@ -8,7 +9,7 @@ import { type Expected, type FoldCase, logOf, readVectors } from '../support/fol
 import { bundles, busyLogs, foldLog, type GeneratedRecord, logs, smallSettings } from '../support/logs.ts';
 import { compareParts, type OracleLook, type PlainBundles, plainBundle, StandingOracle } from '../support/oracle.ts';
 
-/** All but outputs.json, which tells what other systems hear of a fold: the oracle says what it is. */
+/** All but outputs.json, which tells what other systems hear of a fold, and identity.json: the oracle says what one visitor is. */
 const vectorFiles = ['sequence', 'retries', 'time', 'slots', 'shop', 'deciding'];
 const vectors = vectorFiles.flatMap((file) => readVectors<readonly FoldCase[]>(`fold/${file}.json`));
 
@@ -102,7 +103,8 @@ async function agree(log: readonly GeneratedRecord[], limits: FoldSettings): Pro
   const shard = foldLog(log, limits, wholeLog);
   const { first } = compareParts(partsOf(shard), end!.lines);
   expect(first).toBeNull();
-  expect(appendedBy(shard)).toEqual(end!.appended);
+  expect(outputsOf(shard, logTopic)).toEqual(end!.appended);
+  expect(outputsOf(shard, actionsTopic)).toEqual(end!.ordered);
 }
 
 /** Makes retries of some events, and refused records of an input topic of some others. */
@@ -125,9 +127,9 @@ function recordsOf(log: readonly GeneratedRecord[]) {
   }));
 }
 
-/** Events that rules appended, in order (9.2). */
-function appendedBy(shard: FoldShard): unknown[] {
-  return shard.outbox.filter(({ topic }) => topic === logTopic).map(({ value }) => JSON.parse(value));
+/** Events that rules appended, and messages that they sent, in order (9.1, 9.2). */
+function outputsOf(shard: FoldShard, wanted: string): unknown[] {
+  return shard.outbox.filter(({ topic }) => topic === wanted).map(({ value }) => JSON.parse(value));
 }
 
 function partsOf(shard: FoldShard): FoldedPart[] {

@@ -155,7 +155,8 @@ async function readLog(log: EventLog, shard: number): Promise<LogRecord[]> {
   return records;
 }
 
-async function readTopic(address: string, topic: string): Promise<readonly Written[]> {
+/** All that a topic has. */
+export async function readTopic(address: string, topic: string): Promise<readonly Written[]> {
   const offsets = await asAdmin(address, (admin) => admin.fetchTopicOffsets(topic));
   const client = kafkaClient({ brokers: [address], clientId: 'reader' });
   const link = new Link(client, topic, offsets.length);

@@ -524,3 +524,27 @@ describe('a mistake in a rule is told with its place', () => {
     expect(found).toEqual(['4:30 time_spent has no pageViewId and seconds, which spent needs']);
   });
 });
+
+describe('the parts of a condition', () => {
+  const partsOf = (condition: string) => ruleOf(`when: product_viewed, if: '${condition}', then: ${show}`).if!.parts;
+
+  it.each([
+    ['cart.value > 1', ['cart.value > 1']],
+    ['cart.value > 1 && !(visitor.orders > 1)', ['cart.value > 1', '!(visitor.orders > 1)']],
+    ['(cart.value + 1) * 2 > 4 && (product.id == "(")', ['(cart.value + 1) * 2 > 4', 'product.id == "("']],
+    [
+      '((cart.value > 1) && visitor.orders == 2) && (segments.vip || segments.shy)',
+      ['cart.value > 1', 'visitor.orders == 2', 'segments.vip || segments.shy'],
+    ],
+  ])('of %s are texts that stand alone', (condition, texts) => {
+    expect(partsOf(condition).map(({ source }) => source)).toEqual(texts);
+  });
+
+  it('hold each by itself', () => {
+    const parts = partsOf('cart.value > 1 && !(visitor.orders > 1)');
+    const holds = (value: number, orders: number) =>
+      parts.map((part) => part.evaluate(scope({ cart: { value }, visitor: { orders } })));
+    expect(holds(2, 2)).toEqual([true, false]);
+    expect(holds(1, 1)).toEqual([false, true]);
+  });
+});

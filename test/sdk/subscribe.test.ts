@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { GraphQLError } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';
 import { createSchema, createYoga } from 'graphql-yoga';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -173,6 +174,29 @@ describe('subscribe', () => {
     client(url, () => `t${++asked}`).subscribe(null, updates.put);
     expect((await updates.next()).cursor).toBe('c1');
     expect(asked).toBe(2);
+  });
+
+  it('asks for another token when the stream says that its visitor has become a user, and begins anew with it', async () => {
+    const tokens: unknown[] = [];
+    const started = inbox<Started>();
+    const superseded = new GraphQLError('merged', { extensions: { code: 'TOKEN_SUPERSEDED', retryable: false } });
+    const { url } = await webSocketServer(
+      async function* (each) {
+        started.put(each);
+        yield update(`of ${tokens.at(-1)}`, 'SNAPSHOT');
+        if (tokens.length > 1) await new Promise(() => {});
+        yield { contentUpdates: superseded };
+      },
+      (authorization) => tokens.push(authorization) > 0,
+    );
+    let asked = 0;
+    const updates = inbox<ContentUpdate>();
+    const errors = inbox<UsherClientError>();
+    client(url, () => `t${++asked}`).subscribe(null, updates.put, { onError: errors.put });
+    expect((await updates.next()).cursor).toBe('of Bearer t1');
+    expect((await updates.next()).cursor).toBe('of Bearer t2');
+    expect(tokens).toEqual(['Bearer t1', 'Bearer t2']);
+    expect(errors.size()).toBe(0);
   });
 
   it('gives up with an error, and never connects again, when a fixed token is refused with 4401', async () => {

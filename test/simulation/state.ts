@@ -2,7 +2,7 @@ import type { Commit, CommitMessage, FailedEvent, OutboxEntry } from '../../src/
 import { compareUtf8 } from '../../src/model/shard.ts';
 import { noCounts, type ShardMeta } from '../../src/model/shardMeta.ts';
 import type { StoredAction } from '../../src/model/storedAction.ts';
-import type { CommitResult, StateStore, Wakeup } from '../../src/state/stateStore.ts';
+import type { CommitResult, ProductState, StateStore, Wakeup } from '../../src/state/stateStore.ts';
 import { bundles } from '../support/logs.ts';
 import { type Actions, actionsFor } from './actions.ts';
 import type { Network } from './network.ts';
@@ -234,9 +234,16 @@ export function stateFor(process: SimulatedProcess, state: SimulatedState, netwo
     // Bundles are named by their content and never lost; all worlds share the compiled ones.
     putBundle: async () => {},
     readBundle: async (hash) => bundles.text(hash),
+    products: noProducts,
     close: async () => {},
   };
 }
+
+/** A world has the catalogs that it begins with. */
+const none = async (): Promise<never> => {
+  throw new Error('no world imports products');
+};
+const noProducts: ProductState = { put: none, read: none, readChanged: none, status: none, publish: none };
 
 function compareWakeups(a: Wakeup, b: Wakeup): number {
   return a.at - b.at || compareUtf8(a.visitor, b.visitor);

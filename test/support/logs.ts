@@ -13,8 +13,10 @@ export interface GeneratedRecord {
 export const bundles = new TestBundles();
 const playbookText = (name: string) =>
   readFileSync(new URL(`../vectors/playbooks/${name}.yaml`, import.meta.url), 'utf8');
-/** Two that a shop may have, one after the other, and two that decide by all that there is. */
-const playbooks = ['shop', 'shop2', 'deciding', 'deciding2'].map((name) => bundles.addPlaybook(playbookText(name)));
+/** Two that a shop may have, one after the other, two that decide by all that there is, and two that send messages. */
+const playbooks = ['shop', 'shop2', 'deciding', 'deciding2', 'sending', 'sending2'].map((name) =>
+  bundles.addPlaybook(playbookText(name)),
+);
 const catalog = bundles.addCatalog([
   { id: 'p1', price: 8000, category: 'tents', brand: 'Fjord' },
   { id: 'p2', price: 4050, category: 'boots', brand: 'Åre' },
@@ -27,6 +29,7 @@ export const smallSettings: FoldSettings = {
   ...defaultFoldSettings,
   maxEventAgeMs: 3_600_000,
   visitorRetentionMs: 7_200_000,
+  aliasRetentionMs: 10_000_000,
   sources: 2,
   missing: 3,
   skippedAhead: 3,
@@ -76,6 +79,18 @@ const decisive: Happening = fc.oneof(
     .record({ slot: fc.constantFrom('banner', 'corner'), content: fc.constantFrom('viewed', 'hunter', '__proto__') })
     .map((properties) => ({ type: 'slot_shown', properties })),
   fc.constantFrom('Sömmer', undefined).map((title) => ({ type: 'page_viewed', properties: { title } })),
+  fc
+    .record({
+      purpose: fc.constantFrom('marketing', 'marketing', 'personalization'),
+      granted: fc.constantFrom(true, true, false),
+    })
+    .map((properties) => ({ type: 'consent_changed', properties })),
+  {
+    weight: 2,
+    arbitrary: fc
+      .constantFrom('a@b.example', 'a@b.example', 'a@b.example', 'a@b.example,c@d.example', 'a\nb@c.example', '')
+      .map((email) => ({ type: 'profile_updated', properties: { email, name: 'Åsa' } })),
+  },
 );
 /** Berlin is the playbook's; the last two are none. */
 const timeZones = fc.constantFrom(undefined, undefined, 'America/New_York', 'Asia/Kathmandu', 'Nowhere/Land', '');
@@ -112,7 +127,7 @@ export type Line =
 
 const ages = fc.constantFrom(0, 10, 1_000, 60_000, 1_200_000, 4_000_000, 90_000_000);
 export const lines: fc.Arbitrary<Line> = linesOf(happening, {}, 1);
-const decisiveLines = linesOf(decisive, { timeZone: timeZones, depth: fc.constantFrom(0, 0, 3, 4) }, 3);
+const decisiveLines = linesOf(decisive, { timeZone: timeZones, depth: fc.constantFrom(0, 0, 3, 4) }, 5);
 
 function linesOf(
   happening: Happening,
@@ -169,7 +184,7 @@ const busy: Happening = fc.oneof(
   },
   { weight: 2, arbitrary: decisive },
 );
-const busyLines = linesOf(busy, { timeZone: timeZones }, 3);
+const busyLines = linesOf(busy, { timeZone: timeZones }, 5);
 
 /** Milliseconds to the next stamp: within a hold, around its end, a while, past a session, past a retention, and back. */
 const pause = fc.oneof(
@@ -186,7 +201,7 @@ export const visitors = ['anna', 'berta', 'hanna', 'hugo'];
 export const logs = (maxLength: number): fc.Arbitrary<readonly GeneratedRecord[]> =>
   fc
     .tuple(
-      fc.constantFrom(0, 2, 2, 3),
+      fc.constantFrom(0, 2, 2, 3, 4, 4, 5),
       fc.array(fc.tuple(pause, decisiveLines), { minLength: Math.min(5, maxLength), maxLength, size: 'max' }),
     )
     .map(([playbook, pausesAndLines]) => recordsOf(playbook, pausesAndLines));
@@ -197,7 +212,10 @@ export const busyLogs = (length: number): fc.Arbitrary<readonly GeneratedRecord[
   const line = fc.oneof({ weight: 60, arbitrary: own }, { weight: 1, arbitrary: decisiveLines });
   const soon = fc.oneof({ weight: 30, arbitrary: fc.constantFrom(0, 7, 900, 4_000) }, pause);
   return fc
-    .tuple(fc.constantFrom(2, 3), fc.array(fc.tuple(soon, line), { minLength: length, maxLength: length, size: 'max' }))
+    .tuple(
+      fc.constantFrom(2, 3, 4),
+      fc.array(fc.tuple(soon, line), { minLength: length, maxLength: length, size: 'max' }),
+    )
     .map(([playbook, pausesAndLines]) => recordsOf(playbook, pausesAndLines));
 };
 

@@ -197,6 +197,8 @@ export interface OracleLook {
   readonly fired: readonly string[];
   /** Events that rules appended, in order. */
   readonly appended: readonly Json[];
+  /** Messages that rules sent, in order. */
+  readonly ordered: readonly Json[];
 }
 
 export interface OracleJob {

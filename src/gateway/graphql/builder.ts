@@ -7,6 +7,9 @@ import type { RequestContext } from '../context.ts';
 import type { DeadLetter, DeadLetterPage } from '../deadLetters.ts';
 import type { Identified } from '../identify.ts';
 import type { Outcome } from '../intake.ts';
+import type { MessageLink } from '../linkTokens.ts';
+import type { OfferAnswer } from '../messageLinks.ts';
+import type { ProductOutcome } from '../productInput.ts';
 import type { SlotAnswer } from '../slotAnswers.ts';
 import type { Visit } from '../tokens.ts';
 import type { ActivityAnswer, CauseAnswer, ContentUpdateAnswer, StageAnswer } from '../updates.ts';
@@ -37,6 +40,8 @@ interface Types {
   Objects: {
     StartVisitPayload: Visit;
     IdentifyPayload: Identified;
+    Offer: MessageLink;
+    OfferPayload: OfferAnswer;
     TrackEventPayload: { readonly outcome: Outcome };
     UpdateProfilePayload: { readonly outcome: Outcome };
     SetConsentPayload: { readonly outcome: Outcome };
@@ -48,6 +53,8 @@ interface Types {
     DeadLetterPage: DeadLetterPage;
     RedriveDeadLettersPayload: { readonly outcomes: readonly Outcome[]; readonly end: string | null };
     UserError: UserError;
+    ProductOutcome: ProductOutcome;
+    UpsertProductsPayload: { readonly outcomes: readonly ProductOutcome[] };
     AdvancePayload: { readonly cursors: readonly string[] };
     PersonalizedSlot: SlotAnswer;
     JsonContent: SlotAnswer['content'];

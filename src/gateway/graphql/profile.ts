@@ -1,3 +1,5 @@
+import type { Json } from '../../model/json.ts';
+import { profileEvent } from '../../model/profile.ts';
 import { purposes } from '../../model/purposes.ts';
 import type { RequestContext } from '../context.ts';
 import type { IncomingEvent, Outcome } from '../intake.ts';
@@ -41,11 +43,10 @@ export function addProfile(builder: Builder): void {
       description:
         'What the shop knows of a visitor: appends the event profile_updated. Needs a secret key with the scope write.',
       args: { input: t.arg({ type: Profile, required: true }) },
-      resolve: async (_root, { input: { visitor, id, email, name, locale, timeZone, attributes } }, context) => {
+      resolve: async (_root, { input: { visitor, id, attributes, ...texts } }, context) => {
         demandScope(context.identity(), 'write');
-        const texts = Object.entries({ email, name, locale }).map(([key, text]) => [key, text === null ? '' : text]);
-        const properties = { ...Object.fromEntries(texts), timeZone, attributes };
-        return track({ type: 'profile_updated', id, visitor, properties, context: { timeZone } }, context);
+        const event = profileEvent({ ...texts, attributes: attributes as Json | undefined });
+        return track({ id, visitor, ...event }, context);
       },
     }),
   );

@@ -12,6 +12,7 @@ import { addEventInput } from './eventInput.ts';
 import { addExplain } from './explain.ts';
 import { addFailedEvents } from './failedEvents.ts';
 import { addIdentify } from './identify.ts';
+import { addOffer } from './offer.ts';
 import { addPersonalizedSlots } from './personalizedSlots.ts';
 import { addPlaybook } from './playbook.ts';
 import { addProfile } from './profile.ts';
@@ -23,6 +24,7 @@ import { addStartVisit } from './startVisit.ts';
 import { addStatus } from './status.ts';
 import { addTrackEvent } from './trackEvent.ts';
 import { addTrackEvents } from './trackEvents.ts';
+import { addUpsertProducts } from './upsertProducts.ts';
 import { addVisitor } from './visitor.ts';
 import { addVisitors } from './visitors.ts';
 
@@ -47,6 +49,7 @@ export function buildSchema(playbook: Pick<Playbook, 'events' | 'types'>): Built
   addTrackEvents(builder);
   addProfile(builder);
   addAdvance(builder);
+  addUpsertProducts(builder);
   addRetryFailedEvents(builder);
   addRedriveDeadLetters(builder);
   addRebuildShards(builder);
@@ -54,6 +57,7 @@ export function buildSchema(playbook: Pick<Playbook, 'events' | 'types'>): Built
   addVisitor(builder);
   addVisitors(builder);
   addFailedEvents(builder);
+  addOffer(builder);
   addDeadLetters(builder);
   addSegments(builder);
   addExplain(builder);

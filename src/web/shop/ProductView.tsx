@@ -1,4 +1,4 @@
-import { money, products } from '../products.ts';
+import { availabilityWords, money, products } from '../products.ts';
 import { href } from '../route.ts';
 import { track } from '../state.ts';
 import { words } from './Home.tsx';
@@ -28,9 +28,11 @@ export function ProductView({ id }: { id: string }) {
             {product.brand} · <code>{product.id}</code>
           </p>
           <p class="price large">{money(product.price)}</p>
+          {availabilityWords(product) !== '' && <p class="cardbrand">{availabilityWords(product)}</p>}
           <button
             type="button"
             class="primary"
+            disabled={product.availability === 'out_of_stock'}
             onClick={() => track('cart_item_added', { productId: id, quantity: 1, price: product.price })}
           >
             Add to cart

@@ -9,7 +9,9 @@ import { ProductView } from './ProductView.tsx';
 import { UsherSlot } from './UsherSlot.tsx';
 
 export function Shop() {
-  useEffect(() => void loadProducts(), []);
+  // Each page has the prices of the moment, as a shop's own would.
+  const page = JSON.stringify(route.value);
+  useEffect(() => void loadProducts(), [page]);
   return (
     <section class="shop" aria-label="The shop">
       <header class="shopbar">

@@ -27,6 +27,7 @@ function changed(
     readFailedAt: (shard, position) => store.readFailedAt(shard, position),
     putBundle: (hash, text) => store.putBundle(hash, text),
     readBundle: (hash) => store.readBundle(hash),
+    products: store.products,
     close: () => store.close(),
   };
 }

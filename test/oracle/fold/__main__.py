@@ -42,12 +42,13 @@ def look(shards):
     for shard in shards.values():
         for visitor in shard.visitors.values() if shard.active else ():
             scope = Scope(shard.active, visitor, visitor.now)
-            facts[visitor.id] = {root: scope[root] for root in ("visitor", "session", "cart", "traits")}
+            facts[visitor.id] = {root: scope[root] for root in ("visitor", "session", "cart", "traits", "consent")}
     return {
         "lines": list(lines_of(shards)),
         "facts": facts,
         "folded": [id_ for shard in shards.values() for id_ in shard.folded],
         "appended": [event for shard in shards.values() for event in shard.appended],
+        "ordered": [order for shard in shards.values() for order in shard.ordered],
         "fired": [name for shard in shards.values() for name in shard.fired],
     }
 

@@ -459,6 +459,14 @@ class Cel:
         node = self.node = parse(source) if isinstance(source, str) else source
         self.reads = list(dict.fromkeys(reads_of(node)))
         self.type, self.run, _ = Compiler(types).compile(node)
+        self.types = types
+
+    def parts(self):
+        """What must all hold for it to hold."""
+        def conjuncts(node):
+            return [*conjuncts(node[1]), *conjuncts(node[2])] if node[0] == "&&" else [node]
+
+        return [Cel(node, self.types) for node in conjuncts(self.node)]
 
     def value(self, scope):
         """CelError also for a number that JSON has not."""

@@ -2,7 +2,7 @@
 
 from cel import is_single, unified
 
-PRODUCT = {name: "string" for name in ("id", "name", "category", "brand", "image", "url")} | {"price": "money"}
+PRODUCT = {name: "string" for name in ("id", "name", "category", "brand", "image", "url", "availability")} | {"price": "money", "stock": "number"}
 CART = {"id": "number", "value": "money", "lines": ("list", {"productId": "string", "quantity": "number", "price": "money"})}
 PAGE = {
     name: "string"

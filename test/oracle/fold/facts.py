@@ -34,7 +34,12 @@ class Scope(dict):
     def make_product(self):
         product_id = (self.properties or {}).get("productId")
         product = self.catalog.get(product_id) if isinstance(product_id, str) else None
-        return product and {**product, "price": to_major(product["price"], self.playbook.digits)}
+        if not product:
+            return product
+        stock = product.get("stock")
+        availability = product.get("availability", "out_of_stock" if stock == 0 else "in_stock")
+        price = to_major(product["price"], self.playbook.digits)
+        return {**product, "price": price, "stock": stock, "availability": availability}
 
     def make_page(self):
         context = (self.event or {}).get("context") or {}
@@ -149,10 +154,10 @@ def cart_view(cart, digits):
     id_, lines, _ = cart
     return {
         "id": id_,
-        "value": to_major(sum(quantity * price for _, quantity, price in lines), digits),
+        "value": to_major(sum(quantity * price for _, quantity, price, _ in lines), digits),
         "lines": [
             {"productId": product, "quantity": quantity, "price": to_major(price, digits)}
-            for product, quantity, price in lines
+            for product, quantity, price, _ in lines
         ],
     }
 

@@ -5,6 +5,7 @@ from cel import Cel, duration_ms
 from declared import CART, OWN, as_list, facts_of_event, fields_of
 from rules import Rule
 from segments import Segments
+from sending import Action
 from text import Text
 
 BUILT_IN = "<usher>/builtin.yaml"
@@ -91,8 +92,11 @@ class Playbook:
         contents = {id_: raw for id_, (raw, _) in section("content").items()}
         segments = section("segments")
         visitor = self.visitor_types() | {"segments": dict.fromkeys(segments, "bool")}
+        kinds = {id_: raw["kind"] for id_, (raw, _) in section("destinations").items()}
+        self.actions = {id_: Action(id_, raw, kinds, visitor, self.digits) for id_, (raw, _) in section("actions").items()}
         self.rules = {
-            id_: Rule(id_, raw, self.events, visitor, contents, self.digits) for id_, (raw, _) in section("rules").items()
+            id_: Rule(id_, raw, self.events, visitor, contents, self.digits, self.actions)
+            for id_, (raw, _) in section("rules").items()
         }
         self.segments = Segments({id_: raw for id_, (raw, _) in segments.items()}, self.traits, visitor)
         live = [self.rules[id_] for id_ in sorted(self.rules) if self.rules[id_].live]

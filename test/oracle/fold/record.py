@@ -5,7 +5,7 @@ import re
 
 from plain import MAX_SAFE, is_number, is_whole, utf16_length, utf8
 
-KINDS = {"event", "rejected", "activate", "touched", "advance", "tick"}
+KINDS = {"event", "rejected", "identified", "activate", "touched", "redriven", "advance", "tick"}
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -39,7 +39,7 @@ class Read:
             elif self.kind == "rejected":
                 self.failure = "INPUT_INVALID"
         visitor = m.get("visitor")
-        concerned = self.failure is not None or self.kind in ("event", "touched")
+        concerned = self.failure is not None or self.kind in ("event", "touched", "redriven")
         self.visitor = visitor if concerned and is_visitor(visitor) else None
         self.id = m["id"] if is_text(m.get("id"), 128) else None
         has_type = self.failure is not None or self.kind == "event"
@@ -88,6 +88,11 @@ def is_readable(m):
         return is_visitor(m.get("visitor")) and is_event(m)
     if kind == "touched":
         return is_visitor(m.get("visitor"))
+    if kind == "identified":
+        user = m.get("user")
+        return is_visitor(m.get("visitor")) and is_visitor(user) and user.startswith("u:")
+    if kind == "redriven":
+        return is_visitor(m.get("visitor")) and is_order(m.get("order"))
     if kind == "rejected":
         is_whose = "visitor" not in m or is_visitor(m["visitor"])
         texts = (("type", 128), ("topic", 249), ("detail", 500))
@@ -96,6 +101,16 @@ def is_readable(m):
     if kind == "activate":
         return all(is_text(m.get(name), 128) for name in ("playbook", "catalog")) and is_whole(m.get("foldVersion"), 1)
     return is_whole(m.get("to")) if kind == "advance" else True
+
+
+def is_order(order):
+    if not isinstance(order, dict) or not is_number(order.get("v")) or order["v"] != 1:
+        return False
+    texts = all(is_text(order.get(name), 128) for name in ("id", "visitor", "action", "destination", "rule", "playbook"))
+    wholes = all(is_whole(order.get(name)) for name in ("entry", "at", "orderedAt", "redriven"))
+    told = all(order.get(name, 0) is None or isinstance(order[name], str) for name in ("purpose", "to") if name in order)
+    told = told and "purpose" in order and "to" in order
+    return texts and wholes and told and isinstance(order.get("with"), dict) and isinstance(order.get("facts"), list)
 
 
 def is_event(m):

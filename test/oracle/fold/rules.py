@@ -59,7 +59,7 @@ class Limit:
 
 
 class Rule:
-    def __init__(self, id_, raw, events, visitor, contents, digits):
+    def __init__(self, id_, raw, events, visitor, contents, digits, actions):
         self.id = id_
         self.names = []
         declared = self.trigger(raw["when"], events, visitor)
@@ -70,7 +70,10 @@ class Rule:
         self.limit = Limit(raw["limit"], declared) if "limit" in raw else None
         self.chooses = "choose" in raw
         asked = [cel for cel in (self.condition, self.unless) if cel is not None]
-        self.entries = [entry_of(entry, asked, self.names, declared, contents, digits) for entry in raw.get("choose") or raw["then"]]
+        self.entries = [
+            entry_of(entry, asked, self.names, declared, contents, digits, raw.get("purpose"), actions)
+            for entry in raw.get("choose") or raw["then"]
+        ]
         self.priority = raw.get("priority", 0)
         self.live = raw.get("status", "live") == "live"
         if self.kind == "sequence":
@@ -132,6 +135,7 @@ class Show:
         exclude = show.get("exclude") or {}
         self.bought, self.shown = exclude.get("bought", False), exclude.get("shown")
         texts = [name for text in texts_of(contents[self.content], declared, digits) for name in text.reads]
+        texts += [f"{name.rpartition('.')[0]}.id" for name in texts if is_live_fact(name, names)]
         of_while = [] if self.holds is None else self.holds.reads
         needed = texts + [name for name in of_while if "." in name and name.split(".")[0] in ("event", "product", *names)]
         needed += ["product.id"] if self.bought else []
@@ -139,6 +143,16 @@ class Show:
         asked = [name for cel in asked for name in cel.reads if name != "now" and is_single_fact(name, declared)]
         self.captures = list(dict.fromkeys(needed + asked))[:MAX_CAPTURES]
         self.reads = [*texts, *of_while, *(self.condition.reads if self.condition else [])]
+
+
+def is_live_fact(name, names):
+    """Of a product, what a page shows as it is now (5.1)."""
+    *before, product, field = ["", *name.split(".")]
+    return (
+        field in ("price", "stock", "availability", "image")
+        and product == "product"
+        and (before == [""] or (len(before) == 2 and before[1] in names))
+    )
 
 
 class SetTrait:
@@ -157,7 +171,29 @@ class Emit:
         self.reads = reads + (self.condition.reads if self.condition else [])
 
 
-def entry_of(raw, asked, names, declared, contents, digits):
+class Send:
+    def __init__(self, raw, asked, declared, actions):
+        self.condition = Cel(raw["if"], declared) if "if" in raw else None
+        values = raw["send"].get("with") or {}
+        self.action, self.values = actions[raw["send"]["action"]], {name: Cel(as_source(cel), declared) for name, cel in values.items()}
+        asked = asked if self.condition is None else [*asked, self.condition]
+        asked = [name for cel in asked for name in cel.reads if name != "now" and is_single_fact(name, declared)]
+        self.captures = list(dict.fromkeys(asked))[:MAX_CAPTURES]
+        reads = [name for cel in self.values.values() for name in cel.reads]
+        self.reads = reads + (self.condition.reads if self.condition else [])
+
+
+def as_source(value):
+    """YAML reads `true` and `5` as what they are, CEL too."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def entry_of(raw, asked, names, declared, contents, digits, purpose, actions):
     if "show" in raw:
-        return Show(raw, asked, names, declared, contents, digits)
-    return (SetTrait if "set" in raw else Emit)(raw, declared)
+        entry = Show(raw, asked, names, declared, contents, digits)
+    elif "send" in raw:
+        entry = Send(raw, asked, declared, actions)
+    else:
+        entry = (SetTrait if "set" in raw else Emit)(raw, declared)
+    entry.purpose = raw.get("purpose") or purpose or (entry.action.purpose if isinstance(entry, Send) else None)
+    return entry

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 from cel import CelError
 from facts import NamedScope
 from plain import bounded, cut, is_number, merged, number_text, same
-from rules import Show, SetTrait
+from rules import Send, SetTrait, Show
+from sending import consents
 
 WAITS, PARTIALS, KEYS, PAGE_VIEWS, KEY_TEXT = 8, 16, 16, 8, 128
 
@@ -192,6 +193,20 @@ def times_run(visitor, rule, by):
     return next((times for each, times in counts if each == by), 0)
 
 
+def recounted(visitor, rule, by, scope):
+    """9.6: the limit is asked again for a run that was counted by `by`. (it may happen, what it is counted by)"""
+    if rule.limit is None:
+        return True, by
+    today = counted_by(rule.limit, scope) if rule.limit.per == "day" else by
+    times = times_run(visitor, rule, today)
+    if today == by:
+        return times <= rule.limit.times, by
+    if times >= rule.limit.times:
+        return False, by
+    visitor.rules = merged(visitor.rules, rule.limit.name(rule.id), [today, times + 1])
+    return True, today
+
+
 def note_run(visitor, rule, scope):
     if rule.cooldown:
         visitor.rules = merged(visitor.rules, f"cool.{rule.id}", scope["now"])
@@ -223,6 +238,9 @@ def run_rules(visitor, triggered, base, decision):
             try:
                 if entry.condition is not None and not entry.condition.holds(scope):
                     continue
+                if not consents(entry.purpose, scope):
+                    decision.withheld += 1
+                    continue
                 if isinstance(entry, Show) and entry.until is not None and entry.until <= scope["now"]:
                     # It shows nothing, so by it the rule has not run; of a `choose` it is the one that was chosen.
                     if rule.chooses:
@@ -238,6 +256,14 @@ def run_rules(visitor, triggered, base, decision):
                     decision.shown.append((rule, place, entry, facts, says))
                 elif isinstance(entry, SetTrait):
                     given[entry.trait] = bounded(entry.to.value(scope))
+                elif isinstance(entry, Send):
+                    values = [[name, bounded(cel.value(scope))] for name, cel in entry.values.items()]
+                    if entry.action.message(values, scope) is None:
+                        decision.withheld += 1
+                        continue
+                    facts = [[path, bounded(scope.at_path(path))] for path in entry.captures]
+                    by = None if rule.limit is None else counted_by(rule.limit, scope)
+                    decision.sent.append((rule, place, entry, values, facts, by))
                 else:
                     properties = {name: cel.value(scope) for name, cel in entry.properties.items()}
                     properties = {name: value for name, value in properties.items() if value is not None}

@@ -9,6 +9,8 @@ from facts import Scope
 from failure import EventFailure
 from plain import id_hash, shard_of, utf8
 from record import Read
+from running import recounted, with_state
+from sending import action_id, delay, is_wanted, quiet_until, send_of
 from slots import SlotStep
 from visitor import Arrived, Source, Timer, Visitor
 
@@ -28,7 +30,8 @@ DEFAULTS = {
 }
 COUNTERS = (
     "folded duplicate late held skipped beyondWindow failed refusedTimers droppedTimers timersFired rulesFired ruleErrors"
-    " slotChanges segmentChanges emitted refusedEmits visitors expiredVisitors"
+    " slotChanges segmentChanges emitted refusedEmits ordered delayedOrders withheld identified refusedIdentities forwarded"
+    " merged repeatedMoves visitors expiredVisitors"
 ).split()
 DEFAULT_IDLE_MS = 30 * 60_000
 
@@ -44,7 +47,9 @@ class Shard:
         self.time = self.position = self.offset = 0
         self.activation = self.active = self.last_id = None
         self.counters = dict.fromkeys(COUNTERS, 0)
-        self.failed, self.appended = [], []
+        self.failed, self.appended, self.ordered = [], [], []
+        # Whether what is set now follows from imported records.
+        self.is_inherited = False
         self.folded, self.fired = [], []
 
     def fold(self, offset, stamp, value):
@@ -70,6 +75,9 @@ class Shard:
         elif not read.failure and read.kind == "touched":
             if visitor is not None and self.time <= visitor.last_append + self.retention:
                 self.touch(visitor)
+        elif not read.failure and read.kind == "redriven":
+            order = read.members["order"]
+            self.order({**order, "redriven": order["redriven"] + 1})
         elif read.visitor is None or read.number is None and (not read.is_event or read.id is None):
             self.fail(read.offset, read.failure, read.visitor, read.type)
         else:
@@ -138,7 +146,9 @@ class Shard:
             return
         self.note_fired(timer)
         del visitor.timers[timer.id]
+        self.is_inherited = timer.imported
         self.fire_step(visitor, timer)
+        self.is_inherited = False
 
     def fire_step(self, visitor, timer):
         now = max(visitor.now, timer.due)
@@ -161,11 +171,13 @@ class Shard:
                 wait = decision.wait if timer.what == "rule" and shown[0].id == timer.key[0] else None
                 cause = self.cause(timer.set_at, *(wait or ["", now, "", ""])[1:], shown[4])
                 self.show(visitor, step, *shown[:4], cause, timer.skew, now)
-            self.finish(visitor, decision, step, timer.skew, timer.set_at, now, 0)
+            self.finish(visitor, decision, step, timer.skew, timer.set_at, now, 0, timer.due)
+            if timer.what == "send":
+                self.order_delayed(visitor, timer, decision.scope)
         else:
             step.finish()
 
-    def finish(self, visitor, decision, step, skew, set_at, now, depth):
+    def finish(self, visitor, decision, step, skew, set_at, now, depth, due_of_timer=None):
         """What every step that decides ends with: `while`, timers, appended events, counts."""
         step.try_while(decision.scope)
         step.finish()
@@ -185,9 +197,61 @@ class Shard:
                 id_ = event_id(visitor.id, f"{self.number}:{set_at}", now, rule.id, place)
                 event = {"v": 1, "kind": "event", "id": id_, "visitor": visitor.id, "type": type_, "properties": properties}
                 self.appended.append({**event, "at": now, "depth": depth + 1})
+        for rule, place, entry, values, facts, by in decision.sent:
+            if visitor.historic or self.is_inherited:
+                self.counters["withheld"] += 1
+                continue
+            due = "" if due_of_timer is None else due_of_timer
+            id_ = action_id(visitor.id, f"{self.number}:{set_at}", due, rule.id, place)
+            cart = decision.scope["cart"]["id"] if entry.action.has_cart else None
+            message = [place, entry.action.id, id_, now, values, facts, by, cart]
+            self.order_or_delay(visitor, rule, entry, message, decision.scope, set_at)
+        self.counters["withheld"] += decision.withheld
         self.counters["segmentChanges"] += len(decision.entered) + len(decision.left)
         self.counters["rulesFired"] += decision.fired
         self.counters["ruleErrors"] += decision.errors
+
+    # ── messages (9.1, 9.6) ───────────────────────────────────────────────────
+
+    def order(self, order):
+        self.ordered.append(order)
+        self.counters["ordered"] += 1
+
+    def order_or_delay(self, visitor, rule, entry, message, scope, set_at):
+        action = entry.action
+        until = quiet_until(action.quiet, self.time, scope)
+        if until is not None:
+            make = lambda *timer: self.set_timer(visitor, Timer(*timer))
+            is_kept = delay(visitor, rule, message, set_at, until, make)
+            self.counters["delayedOrders" if is_kept else "withheld"] += 1
+            return
+        place, _, id_, at, values, facts, *_ = message
+        told = action.message(values, scope)
+        if told is None:
+            self.counters["withheld"] += 1
+            return
+        to, kept = told
+        where = {"action": action.id, "destination": action.destination, "rule": rule.id, "entry": place}
+        whose = {"v": 1, "id": id_, "visitor": visitor.id, "playbook": self.active[0].version, "purpose": entry.purpose}
+        self.order({**whose, **where, "to": to, "with": kept, "facts": facts, "at": at, "orderedAt": self.time, "redriven": 0})
+
+    def order_delayed(self, visitor, timer, scope):
+        rule_id, place = timer.key[0], int(timer.key[1])
+        name = f"quiet.{rule_id}"
+        found = [message for message in visitor.rules.get(name, []) if message[0] == place]
+        if not found:
+            return
+        visitor.rules = with_state(visitor.rules, name, [each for each in visitor.rules[name] if each[0] != place])
+        [message] = found
+        playbook = self.active[0]
+        rule, entry = playbook.rules.get(rule_id), send_of(playbook, rule_id, place, message[1])
+        may, by = False, None
+        if entry is not None and is_wanted(rule, entry, message[7], scope):
+            may, by = recounted(visitor, rule, message[6], scope)
+        if not may:
+            self.counters["withheld"] += 1
+            return
+        self.order_or_delay(visitor, rule, entry, [*message[:6], by, message[7]], scope, timer.set_at)
 
     def cause(self, offset, at, id_, type_, says):
         return {"offset": offset, "eventId": id_, "eventType": type_, "at": at, "says": says}
@@ -473,7 +537,7 @@ class Shard:
 
     def set_due(self, visitor, what, key, due, skew, set_at, is_calendar=False):
         wall = None if visitor.historic else due if is_calendar else due + skew
-        self.set_timer(visitor, Timer(what, key, due, wall, skew, set_at))
+        self.set_timer(visitor, Timer(what, key, due, wall, skew, set_at, self.is_inherited))
 
     def show(self, visitor, step, rule, entry, show, facts, cause, skew, now):
         if show.until is not None and show.until <= now:

@@ -3,6 +3,7 @@
 from cel import CelError
 from facts import CapturedScope
 from rules import Show
+from sending import consents
 
 READ = ("rule", "content", "playbook", "facts")
 
@@ -51,6 +52,8 @@ class SlotStep:
 
     def holds(self, show, candidate, scope):
         """Whether it is not excluded, and its `while` holds; one that throws fails."""
+        if not consents(show.purpose, scope):
+            return False
         known = scope["visitor"]
         bought = dict(candidate["facts"]).get("product.id") if show.bought else None
         if bought is not None and bought in known["boughtProducts"]:

@@ -2,15 +2,17 @@
 
 from plain import utf8
 
-WHAT = ("hold", "rule", "segment", "slot", "session")
+WHAT = ("hold", "rule", "segment", "slot", "session", "send")
 COUNTS = ("folded", "duplicate", "late", "held", "skipped", "beyondWindow", "failed", "refusedTimers", "sessions")
 
 
 class Timer:
-    __slots__ = ("what", "key", "due", "wall", "skew", "set_at", "id")
+    __slots__ = ("what", "key", "due", "wall", "skew", "set_at", "imported", "id")
 
-    def __init__(self, what, key, due, wall, skew, set_at):
+    def __init__(self, what, key, due, wall, skew, set_at, imported=False):
         self.what, self.key, self.due, self.wall, self.skew, self.set_at = what, key, due, wall, skew, set_at
+        # Set by imported records: it sends nothing (9.2).
+        self.imported = imported
         # Ordered by kind, then part by part, by UTF-8 (3.4).
         self.id = (WHAT.index(what), *map(utf8, key))
 
@@ -18,7 +20,7 @@ class Timer:
         """The same with its wall time, for a visitor that goes live (3.2): a calendar instant is not moved."""
         is_calendar = self.what == "slot" and self.key[2] == "until"
         wall = self.due if is_calendar else self.due + self.skew
-        return Timer(self.what, self.key, self.due, wall, self.skew, self.set_at)
+        return Timer(self.what, self.key, self.due, wall, self.skew, self.set_at, imported=True)
 
     def plain(self):
         return {
@@ -28,7 +30,7 @@ class Timer:
             "wallDue": self.wall,
             "skew": self.skew,
             "setAt": self.set_at,
-        }
+        } | ({"imported": True} if self.imported else {})
 
 
 class Arrived:
@@ -118,4 +120,8 @@ class Visitor:
             "segments": self.segments,
             "slots": self.slots,
             "timers": [timer.plain() for _, timer in sorted(self.timers.items())],
+            # Who visitors are (8) is not folded here.
+            "alias": None,
+            "sent": None,
+            "taken": [],
         }

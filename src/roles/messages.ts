@@ -1,0 +1,107 @@
+import type { Destinations } from '../actions/destinations.ts';
+import type { MessageParts } from '../actions/prepare.ts';
+import { type Config, settings } from '../config.ts';
+import { type GivenAtSending, renderMessage } from '../decide/message.ts';
+import { stillWanted } from '../decide/wanted.ts';
+import { UsherError } from '../errors.ts';
+import { type MessageLink, signLink } from '../gateway/linkTokens.ts';
+import { readSecrets } from '../gateway/secrets.ts';
+import type { ActionOrder } from '../model/action.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { Playbook } from '../playbook/playbook.ts';
+import type { Messages } from './parts.ts';
+
+const dayMs = 86_400_000;
+
+/**
+ * How this process makes messages, and where they go.
+ * @param listensAt where this process answers; asked when a message leaves, which may be before it does
+ * @throws UsherError CONFIG_INVALID in production, when the playbook's destinations need settings that are not there
+ */
+export function messagesOf(
+  config: Config,
+  playbook: Playbook,
+  destinations: Destinations,
+  listensAt: () => string | null,
+  logger: Logger,
+): Messages {
+  const problems = destinations.use(playbook.destinations);
+  // Whoever tries a playbook out has no secrets for it yet; its messages wait for them.
+  const fatal = config.mode === 'production' ? problems.filter(({ isFatal }) => isFatal) : [];
+  if (fatal.length > 0) throw new UsherError('CONFIG_INVALID', fatal.map(({ message }) => message).join('; '));
+  for (const { id, message } of problems) logger.warn({ destination: id }, message);
+  const hasMail = [...playbook.destinations.values()].some(({ kind }) => kind === 'smtp');
+  if (hasMail && config.mode === 'production' && config.publicUrl === undefined) {
+    const message =
+      'publicUrl (USHER_PUBLIC_URL) is not set; a playbook that sends mail needs it: receivers unsubscribe there';
+    throw new UsherError('CONFIG_INVALID', message);
+  }
+  let secret: string | null = null;
+  const given = (order: ActionOrder, asked: Playbook) => {
+    secret ??= readSecrets(config).visitSecret;
+    return givenFor(order, asked, addresses(config, listensAt()), secret, config.offerDays);
+  };
+  return {
+    destination: (name) => destinations.get(name),
+    stillWanted,
+    renderMessage: messageParts(given).renderMessage,
+  };
+}
+
+/** Told of a playbook that takes the place of the one before; what is missing for it is logged, its messages wait. */
+export function followDestinations(destinations: Destinations, playbook: Playbook, logger: Logger): void {
+  for (const { id, message } of destinations.use(playbook.destinations)) logger.warn({ destination: id }, message);
+}
+
+type Given = GivenAtSending;
+
+function messageParts(given: (order: ActionOrder, playbook: Playbook) => Given): Pick<MessageParts, 'renderMessage'> {
+  return {
+    renderMessage(order, playbook, catalog) {
+      const links = given(order, playbook);
+      const rendered = renderMessage(order, playbook, catalog, links);
+      if (rendered === null) throw new Error(`the playbook ${playbook.version} has no action ${order.action}`);
+      const { payload, mail } = rendered;
+      return { payload, mail: mail === null ? null : { ...mail, unsubscribeUrl: links.unsubscribe } };
+    },
+  };
+}
+
+/** The same at each attempt: what it says follows from the order. */
+function givenFor(
+  order: ActionOrder,
+  playbook: Playbook,
+  { publicUrl, shopUrl }: Addresses,
+  secret: string,
+  offerDays: number,
+): Given {
+  const { id, visitor, action, destination, purpose } = order;
+  const about = { id, visitor, action, destination, purpose };
+  // What was read of the visitor has a dot in its name; the rest is what the rule gave.
+  const values = Object.fromEntries(Object.entries(order.with).filter(([name]) => !name.includes('.')));
+  const offer: MessageLink = { ...about, use: 'offer', values, expiresAt: order.orderedAt + offerDays * dayMs };
+  const unsubscription: MessageLink = { ...about, use: 'unsubscribe', values: {}, expiresAt: null };
+  const link = playbook.actions.get(action)?.link ?? null;
+  return {
+    baseUrl: shopUrl,
+    link: link === null ? '' : withToken(new URL(link, `${shopUrl}/`), 'offer', signLink(offer, secret)),
+    unsubscribe: withToken(new URL(`${publicUrl}/unsubscribe`), 'token', signLink(unsubscription, secret)),
+  };
+}
+
+function withToken(url: URL, name: string, token: string): string {
+  url.searchParams.set(name, token);
+  return url.href;
+}
+
+interface Addresses {
+  readonly publicUrl: string;
+  readonly shopUrl: string;
+}
+
+/** Development needs no configuring: a gateway of this machine answers for all. */
+function addresses({ publicUrl, shopUrl, role }: Config, listensAt: string | null): Addresses {
+  const own = role === 'all' ? listensAt : null;
+  const reached = publicUrl ?? own ?? `http://localhost:${settings.port.default}`;
+  return { publicUrl: reached, shopUrl: shopUrl ?? reached };
+}
