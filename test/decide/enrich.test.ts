@@ -118,6 +118,7 @@ describe('what an event is joined with', () => {
       timeZone: null,
       viewport: null,
       campaign: 'c',
+      globalPrivacyControl: null,
     });
   });
 });

@@ -116,15 +116,20 @@ describe('updateProfile', () => {
   it('is for servers that may write: a browser could else take another’s e-mail address', async () => {
     expect(await updateProfile('carl', { name: 'x' }, 'dev:carl')).toBe('FORBIDDEN');
     expect(await updateProfile('carl', { name: 'x' }, reader)).toBe('FORBIDDEN');
-    const { data } = await usher.query(
-      track,
-      { type: 'profile_updated', properties: { email: 'a@b.example' } },
-      'dev:carl',
-    );
+    const { token, visitorId } = (await usher.query('mutation { startVisit { token visitorId } }')).data.startVisit;
+    const told = { type: 'profile_updated', properties: { email: 'a@b.example' } };
+    const { data } = await usher.query(track, told, token);
     expect(data.trackEvent.outcome).toMatchObject({ status: 'REFUSED', error: { code: 'FORBIDDEN', path: ['type'] } });
     const typed = 'mutation { trackEvent(input: { event: { profileUpdated: { name: "x" } } }) { outcome { status } } }';
-    expect((await usher.query(typed, {}, 'dev:carl')).data.trackEvent.outcome.status).toBe('REFUSED');
-    expect(await factsOf('dev:carl')).toBeNull();
+    expect((await usher.query(typed, {}, token)).data.trackEvent.outcome.status).toBe('REFUSED');
+    expect(await factsOf(visitorId)).toBeNull();
+  });
+
+  it('is told of a development name by its page, which plays the backend too', async () => {
+    const told = { type: 'profile_updated', properties: { email: 'carl@shop.example' } };
+    const { data } = await usher.query(track, told, 'dev:carl');
+    expect(data.trackEvent.outcome.status).toBe('ACCEPTED');
+    expect((await factsOf('dev:carl')).visitor.email).toBe('carl@shop.example');
   });
 });
 
