@@ -27,6 +27,7 @@ import { sqliteStore } from './state/sqliteStore.ts';
 import type { StateStore } from './state/stateStore.ts';
 
 const dayMs = 86_400_000;
+const hourMs = 3_600_000;
 /** A snapshot of a visitor outlives the visitor's retention by this. */
 const snapshotGraceMs = 14 * dayMs;
 /** The same warning of Kafka's client is not repeated for so long. */
@@ -147,7 +148,7 @@ async function openCluster(
     url: config.redisUrl!,
     namespace,
     shards: config.shards,
-    visitorRetentionMs: config.visitorRetentionDays * dayMs,
+    visitorRetentionMs: Math.max(config.visitorRetentionDays * dayMs, config.visitTokenHours * hourMs),
     report: ({ connection, ...event }) =>
       event.what === 'lost'
         ? logger.warn({ connection, err: event.error }, 'the connection to Redis is lost; it is tried again')

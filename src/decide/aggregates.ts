@@ -8,11 +8,11 @@ import type { Trait, Window } from '../playbook/playbook.ts';
  * itself. A window keeps a cell for each step that has one, a grouped trait the same for each group.
  */
 export type Cell = Json;
-type Steps = readonly (readonly [step: number, cell: Cell])[];
-type Groups = readonly (readonly [group: string, body: Json])[];
+export type Steps = readonly (readonly [step: number, cell: Cell])[];
+export type Groups = readonly (readonly [group: string, body: Json])[];
 /** `[value, step]` of a window, else the value alone; the least recently seen first. */
-type Distinct = readonly (readonly [value: Json, step: number])[] | readonly Json[];
-type Score = readonly [value: number, at: number];
+export type Distinct = readonly (readonly [value: Json, step: number])[] | readonly Json[];
+export type Score = readonly [value: number, at: number];
 
 /** What one event brings. */
 export interface Contribution {
@@ -90,7 +90,7 @@ export function scoreReaches(
 }
 
 /** What was kept under another declaration counts as none. */
-function bodyOf(trait: Trait, state: Json | undefined): Json | undefined {
+export function bodyOf(trait: Trait, state: Json | undefined): Json | undefined {
   return Array.isArray(state) && state.length === 2 && state[0] === trait.signature ? (state[1] as Json) : undefined;
 }
 
@@ -172,7 +172,7 @@ function withValue(kind: Trait['kind'], cell: Cell | undefined, value: Json): Ce
 }
 
 /** Of two cells the earlier first. */
-function joined(kind: Trait['kind'], a: Cell, b: Cell): Cell {
+export function joined(kind: Trait['kind'], a: Cell, b: Cell): Cell {
   switch (kind) {
     case 'count':
     case 'rate':
@@ -237,11 +237,11 @@ function stepsOf(trait: Trait, body: Json, now?: number): readonly number[] {
   return now === undefined ? steps : steps.filter((step) => step >= oldestStep(trait.window!, now));
 }
 
-function oldestStep({ stepMs, steps }: Window, now: number): number {
+export function oldestStep({ stepMs, steps }: Window, now: number): number {
   return Math.floor(now / stepMs) - steps + 1;
 }
 
-function decayed([value, at]: Score, now: number, halfLifeMs: number): number {
+export function decayed([value, at]: Score, now: number, halfLifeMs: number): number {
   const left = value * 2 ** (-(now - at) / halfLifeMs);
   return Math.abs(left) < leastScore ? 0 : left;
 }

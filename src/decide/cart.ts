@@ -2,9 +2,10 @@ import type { Json, JsonObject } from '../model/json.ts';
 import { toMajor, toMinor } from '../model/money.ts';
 import type { Catalog } from '../playbook/playbook.ts';
 import { FoldFailure } from './failure.ts';
+import type { Pair } from './uniteLists.ts';
 
-/** `[productId, quantity, price in minor units]`. */
-export type CartLine = readonly [productId: string, quantity: number, price: number];
+/** `[productId, quantity, price in minor units, latest event time of what changed it]`. */
+export type CartLine = readonly [productId: string, quantity: number, price: number, at: number];
 
 /** `[cart.id, lines, event time of the latest order or null]`, as the visitor's state keeps it (semantics 10.2). */
 export type CartState = readonly [id: number, lines: readonly CartLine[], orderedAt: number | null];
@@ -36,21 +37,25 @@ export function addToCart(cart: CartState, properties: JsonObject, at: number, p
     if (lines.length >= maxCartLines) {
       throw new FoldFailure('FOLD_ERROR', `the cart has ${lines.length} lines, the most it may have`);
     }
-    return [id, [...lines, [productId, added, price]], orderedAt];
+    return [id, [...lines, [productId, added, price, at]], orderedAt];
   }
-  const quantity = Math.min(maxQuantity, lines[index]![1] + added);
-  return [id, lines.with(index, [productId, quantity, price]), orderedAt];
+  const [, before, , changedAt] = lines[index]!;
+  const quantity = Math.min(maxQuantity, before + added);
+  return [id, lines.with(index, [productId, quantity, price, Math.max(changedAt, at)]), orderedAt];
 }
 
 /** Takes a product out: `quantity` of it, or the whole line. What is not there is not taken. Emptying the cart makes the next one. */
-export function removeFromCart(cart: CartState, properties: JsonObject): CartState {
+export function removeFromCart(cart: CartState, properties: JsonObject, at: number): CartState {
   const productId = productIdOf(properties);
   const removed = quantityOf(properties, Number.POSITIVE_INFINITY);
   const [id, lines, orderedAt] = cart;
   const index = lines.findIndex((line) => line[0] === productId);
   if (index < 0) return cart;
-  const [, quantity, price] = lines[index]!;
-  if (quantity > removed) return [id, lines.with(index, [productId, quantity - removed, price]), orderedAt];
+  const [, quantity, price, changedAt] = lines[index]!;
+  if (quantity > removed) {
+    const left: CartLine = [productId, quantity - removed, price, Math.max(changedAt, at)];
+    return [id, lines.with(index, left), orderedAt];
+  }
   const left = lines.toSpliced(index, 1);
   return [left.length === 0 ? id + 1 : id, left, orderedAt];
 }
@@ -59,6 +64,27 @@ export function removeFromCart(cart: CartState, properties: JsonObject): CartSta
 export function orderCart(cart: CartState, at: number): CartState {
   const [id, , orderedAt] = cart;
   return [id + 1, [], orderedAt === null ? at : Math.max(orderedAt, at)];
+}
+
+/**
+ * The carts of two visitors that become one (semantics 8.2): by product the line that was changed last, the user's of two as late;
+ * what was in an order of either is in neither. As many carts have been as there were of both.
+ */
+export function unitedCart({ user, other }: Pair<CartState | undefined>): CartState | undefined {
+  if (user === undefined || other === undefined) return user ?? other;
+  const [userId, own, userOrderedAt] = user;
+  const [otherId, others, otherOrderedAt] = other;
+  const orderedAt =
+    userOrderedAt === null || otherOrderedAt === null
+      ? (userOrderedAt ?? otherOrderedAt)
+      : Math.max(userOrderedAt, otherOrderedAt);
+  const lines = new Map(own.map((line) => [line[0], line]));
+  for (const line of others) {
+    const known = lines.get(line[0]);
+    if (known === undefined || line[3] > known[3]) lines.set(line[0], line);
+  }
+  const left = [...lines.values()].filter(([, , , at]) => orderedAt === null || at > orderedAt);
+  return [userId + otherId - 1, left.slice(0, maxCartLines), orderedAt];
 }
 
 /**

@@ -7,8 +7,8 @@ import { textOf } from './waits.ts';
 /** What a rule may run by besides its conditions (semantics 3.12), and what is written down when it has run. */
 
 /** Keys, and page views, of which one rule keeps that it ran. */
-const maxKeys = 16;
-const maxPageViews = 8;
+export const maxKeys = 16;
+export const maxPageViews = 8;
 
 /** Whether the instant is one of the rule's: `from`, `to`, and the hours and days where the visitor is. */
 export function isInTime(rule: Rule, scope: Scope, playbook: Playbook): boolean {

@@ -9,7 +9,7 @@ import { putAt } from './traits.ts';
  * A part of a match: how many elements it has, visitor now at the first and the last of them, the value that the next of a run must
  * have, and what was kept of the elements that have a name: `[name, event time, values of its captures…]`. Kept as `seq.RULE`.
  */
-type Partial = readonly [length: number, start: number, last: number, same: Json, kept: readonly Kept[]];
+export type Partial = readonly [length: number, start: number, last: number, same: Json, kept: readonly Kept[]];
 type Kept = readonly [name: string, at: number, ...values: Json[]];
 
 export interface SequenceStep {
@@ -50,7 +50,7 @@ export function withSequenceEvent(
     return { rules: without(before, name), names: namesOf(complete, elements), errors };
   }
   if (longer.length === 0 && partials.length === kept.length) return { rules: before, names: null, errors };
-  const merged = merge(partials, longer);
+  const merged = unitedPartials(partials, longer);
   return {
     rules: merged.length === 0 ? without(before, name) : before.with([[name, merged as unknown as Json]]),
     names: null,
@@ -156,7 +156,7 @@ function later(a: Partial | null, b: Partial): Partial {
 }
 
 /** Of those with the same length and value the best; of too many the ones that began last, in the order they were made. */
-function merge(partials: readonly Partial[], longer: readonly Partial[]): readonly Partial[] {
+export function unitedPartials(partials: readonly Partial[], longer: readonly Partial[]): readonly Partial[] {
   const best = new Map<string, Partial>();
   for (const partial of [...partials, ...longer]) {
     const key = `${partial[0]} ${typeof partial[3]} ${partial[3]}`;

@@ -68,13 +68,13 @@ function nextCart(
   const cart = before ?? emptyCart;
   const prices = { catalog, minorDigits: playbook.minorDigits };
   if (record.type === types.add) return addToCart(cart, record.properties, at, prices);
-  if (record.type === types.remove) return removeFromCart(cart, record.properties);
+  if (record.type === types.remove) return removeFromCart(cart, record.properties, at);
   if (record.type === types.order) return orderCart(cart, at);
   return before;
 }
 
 /** The state of a trait that keeps no more than its value; what a playbook that declared it otherwise has left counts as none. */
-function plainState({ kind }: Trait, state: Json | undefined): Json | undefined {
+export function plainState({ kind }: Trait, state: Json | undefined): Json | undefined {
   switch (kind) {
     case 'count':
     case 'sum':

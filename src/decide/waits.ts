@@ -23,7 +23,7 @@ export interface WaitsStep {
 }
 
 /** Keys for which one rule waits with one visitor (semantics 3.11). */
-const maxWaits = 8;
+export const maxWaits = 8;
 
 /**
  * What an event starts and cancels of absences (semantics 3.11). `scope` is of the visitor as before the event.

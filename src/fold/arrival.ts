@@ -1,7 +1,8 @@
 import { type EventRecord, formatPosition } from '../model/record.ts';
 import type { HeldEvent, Source, Timer, Visitor } from '../model/visitor.ts';
-import { counted, type FoldContext, keepFailed, withFailure } from './context.ts';
+import { type ArrivedEvent, counted, type FoldContext, keepFailed, withFailure } from './context.ts';
 import { findsExpired, newVisitor } from './expiry.ts';
+import { forward } from './forward.ts';
 import { hashId, withId } from './recentIds.ts';
 import type { ReadRecord, RecordNumber } from './record.ts';
 import { firstHeld, newSource, passTo, withHeld, withSkipped } from './sequence.ts';
@@ -13,16 +14,25 @@ import { nameOfTimer, withoutTimer, withTimer } from './timers.ts';
  * Poison comes here too when its number, or an event's id, can be read: that much of it counts as seen (1.5).
  */
 export function arrive(context: FoldContext, stored: Visitor | null, id: string, read: ReadRecord): Visitor {
-  const { settings, appendTime, offset, work } = context;
+  const { settings, appendTime } = context;
   const event = read.record as EventRecord | null;
   const at = event === null ? null : eventTime({ record: event, appendTime }, settings.maxEventAgeMs);
-  const expired = stored !== null && findsExpired(stored, at, appendTime, settings.visitorRetentionMs);
-  if (expired) work.count('expiredVisitors');
-  if (stored === null || expired) work.count('visitors');
-  const visitor = stored === null || expired ? newVisitor(id, offset, appendTime) : stored;
+  const visitor = arrived(context, stored, id, at);
+  const expired = stored !== null && visitor !== stored;
   if (read.number !== null) return arriveNumbered(context, visitor, read, read.number, expired);
   if (event?.retryOf !== undefined) return arriveRetry(context, visitor, read, event.retryOf);
   return arriveUnnumbered(context, visitor, read);
+}
+
+/** The visitor as a record finds it (4.5). `at`: event time of an event, if it can be read. */
+export function arrived(context: FoldContext, stored: Visitor | null, id: string, at: number | null): Visitor {
+  const { settings, appendTime, offset, work } = context;
+  const expired = stored !== null && findsExpired(stored, at, appendTime, settings);
+  if (stored !== null && !expired) return stored;
+  if (expired) work.count('expiredVisitors');
+  work.count('visitors');
+  // What it took it must not take again.
+  return { ...newVisitor(id, offset, appendTime), taken: stored?.taken ?? [] };
 }
 
 /** A retry takes its failed event away; one that finds none is a copy of one that did (1.7). */
@@ -106,9 +116,14 @@ function hold(context: FoldContext, visitor: Visitor, source: Source, read: Read
     if (read.failure === null) note(context, read, 'held');
     return withHoldTimer(context, counted(context, told, 'held'), source.id);
   }
-  const order = told.sources.filter((each) => each.held.length > 0);
+  return releaseAll(context, told);
+}
+
+/** All that is held folds: sources by the offset of their first held event. */
+export function releaseAll(context: FoldContext, visitor: Visitor): Visitor {
+  const order = visitor.sources.filter((each) => each.held.length > 0);
   order.sort((a, b) => firstHeld(a)!.offset - firstHeld(b)!.offset);
-  return order.reduce((each, { id }) => release(context, each, id), told);
+  return order.reduce((each, { id }) => release(context, each, id), visitor);
 }
 
 /** A hold fires: its events fold there and then. */
@@ -160,7 +175,7 @@ function foldHeld(context: FoldContext, visitor: Visitor, id: string, event: Hel
   const passed = passTo({ ...source, held: source.held.slice(1) }, event.sequence, context.settings);
   const next = withSource(visitor, passed, true);
   const { record, offset, appendTime } = event;
-  return record === null ? next : foldEvent(context, next, { record, offset, appendTime, late: false });
+  return record === null ? next : takeEvent(context, next, { record, offset, appendTime, late: false });
 }
 
 /** A hold ends 50 ms after the append time of its source's first held event. */
@@ -179,7 +194,12 @@ function withHoldTimer(context: FoldContext, visitor: Visitor, id: string): Visi
 function foldOrFail(context: FoldContext, visitor: Visitor, read: ReadRecord, late: boolean): Visitor {
   if (read.failure !== null) return failPoison(context, visitor, read);
   const { offset, appendTime } = context;
-  return foldEvent(context, visitor, { record: read.record as EventRecord, offset, appendTime, late });
+  return takeEvent(context, visitor, { record: read.record as EventRecord, offset, appendTime, late });
+}
+
+/** An event whose turn has come: it is folded, or goes on to the user that its visitor turned out to be (8.2). */
+function takeEvent(context: FoldContext, visitor: Visitor, event: ArrivedEvent): Visitor {
+  return visitor.alias === null ? foldEvent(context, visitor, event) : forward(context, visitor, event);
 }
 
 function duplicate(context: FoldContext, visitor: Visitor, read: ReadRecord): Visitor {

@@ -1,5 +1,6 @@
 import type { Decision } from '../decide/decide.ts';
 import type { Emitted } from '../decide/rules.ts';
+import { logTopic } from '../model/commit.ts';
 import { type EventRecord, formatPosition } from '../model/record.ts';
 import type { Timer } from '../model/visitor.ts';
 import { namedEventId } from '../playbook/eventIds.ts';
@@ -61,7 +62,7 @@ export function appendEmitted(context: FoldContext, emitted: readonly Emitted[],
       cause.depth >= maxDepth ||
       (bundles?.playbook.events.get(event.type)?.validate(event.properties).length ?? 1) > 0;
     work.count(isRefused ? 'refusedEmits' : 'emitted');
-    if (!isRefused) work.append(cause.visitor, context.offset, recordOf(work.shard, event, cause));
+    if (!isRefused) work.append(logTopic, context.offset, recordOf(work.shard, event, cause));
   }
 }
 

@@ -1,5 +1,6 @@
 import { TraitStates } from '../model/traitStates.ts';
 import type { SlotsView, Timer, Visitor } from '../model/visitor.ts';
+import type { FoldSettings } from './settings.ts';
 
 /** A visitor of whom nothing is known yet, made by the record at this offset. */
 export function newVisitor(id: string, offset: number, appendTime: number): Visitor {
@@ -21,6 +22,9 @@ export function newVisitor(id: string, offset: number, appendTime: number): Visi
     segments: {},
     slots: {},
     timers: [],
+    alias: null,
+    sent: null,
+    taken: [],
   };
 }
 
@@ -43,8 +47,14 @@ export function renewed(old: Visitor, offset: number, appendTime: number): Visit
   return { ...fresh, sources, recentIds, failures, timers: timers.filter((timer) => timer.what === 'hold') };
 }
 
-/** Whether an event that arrives finds this visitor expired (semantics 4.5). `at` is null when its event time cannot be read. */
-export function findsExpired(visitor: Visitor, at: number | null, appendTime: number, retentionMs: number): boolean {
+/** Whether a record that arrives finds this visitor expired (semantics 4.5). `at` is null when it has, or tells, no event time. */
+export function findsExpired(
+  visitor: Visitor,
+  at: number | null,
+  appendTime: number,
+  { visitorRetentionMs, aliasRetentionMs }: Pick<FoldSettings, 'visitorRetentionMs' | 'aliasRetentionMs'>,
+): boolean {
+  const retentionMs = visitor.alias === null ? visitorRetentionMs : Math.max(visitorRetentionMs, aliasRetentionMs);
   if (appendTime > visitor.lastAppend + retentionMs) return true;
   return at !== null && visitor.counts.folded > 0 && at > visitor.now + retentionMs;
 }
@@ -60,6 +70,11 @@ export function outlives(timer: Timer, visitor: Visitor, retentionMs: number): b
  * Whether a reader must take this visitor for a new one: nobody has removed it yet, but it is forgotten. A read has no event
  * time, so the shard's T decides alone.
  */
-export function readsAsNew(view: Pick<SlotsView, 'lastAppend'>, appendTime: number, retentionMs: number): boolean {
-  return appendTime > view.lastAppend + retentionMs;
+export function readsAsNew(
+  view: Pick<SlotsView, 'lastAppend' | 'alias'>,
+  appendTime: number,
+  retentionMs: number,
+): boolean {
+  // That it turned out to be somebody else is told for as long as it is known.
+  return view.alias === null && appendTime > view.lastAppend + retentionMs;
 }

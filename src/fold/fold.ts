@@ -5,6 +5,8 @@ import { arrive, endHold, keepUnfolded } from './arrival.ts';
 import type { FoldContext } from './context.ts';
 import { readsAsNew } from './expiry.ts';
 import { fireTimer } from './firing.ts';
+import { identify } from './identify.ts';
+import { takeForwarded, takeMerge } from './merge.ts';
 import type { ReadRecord } from './record.ts';
 import { touch } from './step.ts';
 import { nextDue, nextWall } from './timers.ts';
@@ -60,6 +62,12 @@ function foldOfVisitor(context: FoldContext, read: ReadRecord): void {
     const visitor = work.visitor(id);
     if (visitor === null || readsAsNew(visitor, appendTime, settings.visitorRetentionMs)) return;
     work.put(id, touch(context, visitor, record.id));
+  } else if (record?.kind === 'identified') {
+    work.put(id, identify(context, work.visitor(id), record));
+  } else if (record?.kind === 'visitor_merged') {
+    work.put(id, takeMerge(context, work.visitor(id), read, record));
+  } else if (record?.kind === 'forwarded') {
+    work.put(id, takeForwarded(context, work.visitor(id), record));
   } else if (failure !== null && read.number === null && !(read.isEvent && read.id !== null)) {
     keepUnfolded(context, read, failure);
   } else {

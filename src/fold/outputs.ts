@@ -15,7 +15,11 @@ export interface SegmentMoves {
 export type DecisionCause =
   | { readonly kind: 'event'; readonly id: string; readonly type: string; readonly offset: number }
   | { readonly kind: 'timer'; readonly name: string; readonly offset: number }
-  | { readonly kind: 'touched'; readonly id: string; readonly offset: number };
+  | { readonly kind: 'touched'; readonly id: string; readonly offset: number }
+  /** The visitor turned out to be a known user, and is empty. */
+  | { readonly kind: 'identified'; readonly id: string; readonly offset: number }
+  /** The user took in what an anonymous visitor was. */
+  | { readonly kind: 'merged'; readonly id: string; readonly from: string; readonly offset: number };
 
 /** Tells what the slots that a step changed show now, and which segments were entered and left. `after`: the visitor after the step. */
 export function emitDecision(

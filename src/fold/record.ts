@@ -2,6 +2,8 @@ import type { FailureReason } from '../model/commit.ts';
 import type { Json } from '../model/json.ts';
 import { type LogRecord, type RejectedRecord, recordKinds, type UsherRecord } from '../model/record.ts';
 import { isVisitorId } from '../model/shard.ts';
+import { describe, expected, isMap, isText, isWhole, type Members, own, visitorProblem } from './members.ts';
+import { identifiedProblem, moveProblem, profileProblem } from './moveProblems.ts';
 
 /** A record of the log, read once: what it says, or why it says nothing. */
 export interface ReadRecord {
@@ -37,12 +39,22 @@ const limits = {
   topic: 249,
   detail: 500,
   levels: 100,
+  /** What a merge or a forward carries stands this much deeper in it than it did in its own record. */
+  levelsCarried: 20,
 };
 /** Kinds that this version runs. */
-const builtKinds = new Set(['event', 'rejected', 'activate', 'touched', 'advance', 'tick']);
+const builtKinds = new Set([
+  'event',
+  'rejected',
+  'identified',
+  'visitor_merged',
+  'forwarded',
+  'activate',
+  'touched',
+  'advance',
+  'tick',
+]);
 const nothingSkipped: readonly number[] = [];
-
-type Members = { readonly [name: string]: Json | undefined };
 
 /**
  * Parses a record and checks its shape, which schema/record.v1.json states too. Never throws, whatever another program wrote
@@ -76,7 +88,7 @@ export function readRecord(log: LogRecord): ReadRecord {
     log,
     record,
     failure: null,
-    visitor: isEvent || record.kind === 'touched' ? record.visitor : null,
+    visitor: 'visitor' in record ? record.visitor : null,
     bytes,
     number: isEvent && record.source !== undefined ? numberOf(members) : null,
     id: record.id,
@@ -132,8 +144,9 @@ function numberOf(members: Members): RecordNumber {
 
 /** What is wrong with the record's shape; null: nothing. Kinds that are not known are not looked into. */
 function problemOf(members: Members): string | null {
+  const levels = limits.levels + (isMove(members) ? limits.levelsCarried : 0);
   // First: what is written of a record is written by functions that call themselves, and Node's stack ends at a few thousand levels.
-  if (isDeeper(members as Json, limits.levels)) return `a record nests at most ${limits.levels} lists and maps`;
+  if (isDeeper(members as Json, levels)) return `a record nests at most ${levels} lists and maps`;
   if (own(members, 'v') !== 1) return expected('v', 'the record version 1', own(members, 'v'));
   const kind = own(members, 'kind');
   if (typeof kind !== 'string') return expected('kind', 'a text', kind);
@@ -146,6 +159,12 @@ function problemOf(members: Members): string | null {
       return visitorProblem(members);
     case 'rejected':
       return rejectedProblem(members);
+    case 'identified':
+      return identifiedProblem(members);
+    case 'visitor_merged':
+      return moveProblem(members) ?? profileProblem(own(members, 'profile'));
+    case 'forwarded':
+      return moveProblem(members) ?? forwardedProblem(own(members, 'event'));
     case 'activate':
       for (const name of ['playbook', 'catalog']) {
         if (!isText(own(members, name), limits.hash)) return expected(name, 'a content hash', own(members, name));
@@ -160,10 +179,15 @@ function problemOf(members: Members): string | null {
   }
 }
 
-function visitorProblem(members: Members): string | null {
-  const visitor = own(members, 'visitor');
-  if (typeof visitor === 'string' && isVisitorId(visitor)) return null;
-  return expected('visitor', 'an id of 1 to 128 bytes of UTF-8 without control characters', visitor);
+function isMove(members: Members): boolean {
+  const kind = own(members, 'kind');
+  return kind === 'visitor_merged' || kind === 'forwarded';
+}
+
+function forwardedProblem(event: Json | undefined): string | null {
+  if (!isMap(event) || own(event, 'kind') !== 'event') return expected('event', 'a record of kind event', event);
+  const problem = problemOf(event);
+  return problem === null ? null : `event: ${problem}`;
 }
 
 function eventProblem(members: Members): string | null {
@@ -244,26 +268,4 @@ function isDeeper(value: Json, levels: number): boolean {
   if (levels === 0) return true;
   for (const each of Object.values(value)) if (typeof each === 'object' && isDeeper(each, levels - 1)) return true;
   return false;
-}
-
-/** A member of the record itself, never one that every object inherits. */
-function own(members: Members, name: string): Json | undefined {
-  return Object.hasOwn(members, name) ? members[name] : undefined;
-}
-function isMap(value: Json | undefined): value is { readonly [name: string]: Json } {
-  return value !== null && typeof value === 'object' && !Array.isArray(value);
-}
-function isText(value: Json | undefined, limit: number): value is string {
-  return typeof value === 'string' && value.length > 0 && value.length <= limit;
-}
-function isWhole(value: Json | undefined, least: number): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= least;
-}
-function expected(name: string, what: string, came: Json | undefined): string {
-  return `${name}: expected ${what}; came ${describe(came)}`;
-}
-function describe(value: Json | undefined): string {
-  if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value);
-  return text.length <= 60 ? text : `${text.slice(0, 60)}…`;
 }

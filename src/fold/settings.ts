@@ -1,11 +1,13 @@
 import type { FoldOutput } from './outputs.ts';
 
-/** The limits that semantics names. One fold version has one meaning for all but the two ages, which a deployment chooses. */
+/** The limits that semantics names. One fold version has one meaning for all but the three ages, which a deployment chooses. */
 export interface FoldSettings {
   /** Events are placed no longer than this before their append time, ms (3.2). */
   readonly maxEventAgeMs: number;
   /** R: a visitor without an event for this long is forgotten, ms (4.5). */
   readonly visitorRetentionMs: number;
+  /** How long it is remembered that a visitor turned out to be a known user: as long as a token can live, ms; R at least (4.5). */
+  readonly aliasRetentionMs: number;
   /** How long a gap in a source's numbers is waited for, ms of append time (2.3). */
   readonly holdMs: number;
   /** Sources kept a visitor (2.1). */
@@ -36,6 +38,7 @@ const hourMs = 3_600_000;
 export const defaultFoldSettings: FoldSettings = {
   maxEventAgeMs: 24 * hourMs,
   visitorRetentionMs: 90 * 24 * hourMs,
+  aliasRetentionMs: 90 * 24 * hourMs,
   holdMs: 50,
   sources: 8,
   missing: 16,

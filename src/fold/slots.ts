@@ -74,10 +74,29 @@ export class SlotsDraft {
       facts,
       expiresAt: endOf(ends),
     };
-    const others = this.#of(slot).filter((each) => each.rule !== rule.id);
+    this.#insert(slot, candidate);
+  }
+
+  /** In the place of the one that its rule had; one too many drops the last. */
+  #insert(slot: string, candidate: Candidate): void {
+    const others = this.#of(slot).filter((each) => each.rule !== candidate.rule);
     const all = [...others, candidate].sort(compareCandidates);
     for (const dropped of all.splice(this.#maxCandidates)) this.#cancelTimers(slot, dropped.rule);
     this.#put(slot, all);
+  }
+
+  /** Another visitor's candidates become this one's: of one rule the one with the later cause, this visitor's of two as late (8.2). */
+  takeIn(slots: Slots, timers: readonly Timer[]): void {
+    for (const slot of Object.keys(slots)) {
+      for (const candidate of slots[slot]!.candidates) {
+        const own = this.#of(slot).find(({ rule }) => rule === candidate.rule);
+        if (own !== undefined && own.cause.at >= candidate.cause.at) continue;
+        this.#cancelTimers(slot, candidate.rule);
+        const ends = timers.filter(({ what, key }) => what === 'slot' && key[0] === slot && key[1] === candidate.rule);
+        for (const timer of ends) this.timers = withTimer(this.timers, timer);
+        this.#insert(slot, candidate);
+      }
+    }
   }
 
   withdraw(slot: string, rule: string): void {

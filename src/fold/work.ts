@@ -1,9 +1,9 @@
 import { UsherError } from '../errors.ts';
 import { wakeAtOf } from '../model/codec.ts';
-import { type Activity, type FailedEvent, logTopic, type OutboxEntry } from '../model/commit.ts';
-import type { EventRecord } from '../model/record.ts';
+import type { Activity, FailedEvent, logTopic, movesTopic, OutboxEntry } from '../model/commit.ts';
+import type { UsherRecord } from '../model/record.ts';
 import { compareUtf8 } from '../model/shard.ts';
-import type { Activation, ShardCounters, ShardMeta } from '../model/shardMeta.ts';
+import { type Activation, noCounts, type ShardCounters, type ShardMeta } from '../model/shardMeta.ts';
 import type { Visitor } from '../model/visitor.ts';
 import type { ActiveBundles } from '../playbook/playbook.ts';
 import { Heap } from './heap.ts';
@@ -92,7 +92,8 @@ export class ShardWork {
     this.#active = active;
     this.#bundles = options.bundles;
     this.settings = options.settings;
-    this.counters = { ...meta.counters };
+    // A state of before may not have all of them.
+    this.counters = { ...noCounts, ...meta.counters };
     this.#segments = { ...meta.segments };
   }
 
@@ -308,10 +309,10 @@ export class ShardWork {
     this.#outputSize += text.length;
   }
 
-  /** An event that a rule appends: an output of the same kind, for the shard's own log (9.2). */
-  append(visitor: string, offset: number, record: EventRecord): void {
+  /** A record for the log, an output of the same kind: an event that a rule appends (9.2), or what goes to a visitor's user (8.1). */
+  append(topic: typeof logTopic | typeof movesTopic, offset: number, record: UsherRecord & { visitor: string }): void {
     const value = JSON.stringify(record);
-    this.#outbox.push({ id: `${offset}-${this.#outputs++}`, topic: logTopic, key: visitor, value });
+    this.#outbox.push({ id: `${offset}-${this.#outputs++}`, topic, key: record.visitor, value });
     this.#outputSize += value.length;
   }
 

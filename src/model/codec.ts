@@ -51,12 +51,14 @@ export function encodeProfile(visitor: Visitor): string {
 }
 
 /** What most visitors have nothing of. */
-function encodeRest({ failures, rules, segments, now }: Visitor): string {
+function encodeRest({ failures, rules, segments, now, sent, taken }: Visitor): string {
   const rulesText = statesText(rules);
   const ids = Object.keys(segments);
-  if (rulesText === '{}' && ids.length === 0) return failures.length === 0 ? '' : `,[${failures.join(',')}]`;
+  const moved = sent === null && taken.length === 0 ? '' : `,${encodeSent(sent)},${encodeTaken(taken)}`;
+  if (moved === '' && rulesText === '{}' && ids.length === 0)
+    return failures.length === 0 ? '' : `,[${failures.join(',')}]`;
   const segmentsText = ids.map((id) => `,${nameText(id)}:${segments[id]! - now}`).join('');
-  return `,[${failures.join(',')}],${rulesText},{${segmentsText.slice(1)}}`;
+  return `,[${failures.join(',')}],${rulesText},{${segmentsText.slice(1)}}${moved}`;
 }
 
 /** Slots change far less often than their visitor is written; they are a value, so their text is made once. */
@@ -73,15 +75,27 @@ export function encodeSlots(visitor: Visitor): string {
   const held = visitor.sources.flatMap((source) => source.held.map((event) => event.offset)).join(',');
   const ages = `${visitor.historic ? 1 : 0},${now},${visitor.lastAppend - now}`;
   const head = `${JSON.stringify(visitor.id)},${visitor.born},${ages},${visitor.version},[${held}]`;
-  return `[${formVersion},${head},${text}]`;
+  const alias = visitor.alias === null ? '' : `,${JSON.stringify(visitor.alias)}`;
+  return `[${formVersion},${head},${text}${alias}]`;
 }
 
 /** @throws Error when a text is not of this form version */
 export function decodeVisitor(profile: string, slots: string): Visitor {
   const view = decodeSlots(slots);
-  const [, counts, traits, session, timers, sources, recentIds, failures = [], rules = {}, segments = {}] = parse(
-    profile,
-  ) as [
+  const [
+    ,
+    counts,
+    traits,
+    session,
+    timers,
+    sources,
+    recentIds,
+    failures = [],
+    rules = {},
+    segments = {},
+    sent = null,
+    taken = [],
+  ] = parse(profile) as [
     number,
     number[],
     { [trait: string]: Json },
@@ -92,6 +106,8 @@ export function decodeVisitor(profile: string, slots: string): Visitor {
     number[]?,
     { [name: string]: Json }?,
     { [segment: string]: number }?,
+    SentTuple?,
+    TakenTuple[]?,
   ];
   const { held: _, ...rest } = view;
   return {
@@ -105,12 +121,14 @@ export function decodeVisitor(profile: string, slots: string): Visitor {
     rules: TraitStates.of(readKeys(rules)),
     segments: Object.fromEntries(Object.entries(segments).map(([id, since]) => [id, view.now + since])),
     timers: timers.map((timer) => decodeTimer(timer, view.now, view.slots)),
+    sent: sent === null ? null : { offset: sent[0], count: sent[1] },
+    taken: taken.map(([shard, offset, ...counts]) => ({ shard, offset, counts })),
   };
 }
 
 /** @throws Error when the text is not of this form version */
 export function decodeSlots(text: string): SlotsView {
-  const [, id, born, historic, now, lastAppend, version, held, ...encoded] = parse(text) as [
+  const [, id, born, historic, now, lastAppend, version, held, ...rest] = parse(text) as [
     number,
     string,
     number,
@@ -119,10 +137,11 @@ export function decodeSlots(text: string): SlotsView {
     number,
     number,
     number[],
-    ...SlotMapTuple,
+    ...[...SlotMapTuple, alias?: string],
   ];
-  const slots = decodeSlotMap(encoded);
-  return { id, born, historic: historic === 1, now, lastAppend: now + lastAppend, version, held, slots };
+  const [playbooks, causes, facts, map, alias = null] = rest;
+  const slots = decodeSlotMap([playbooks, causes, facts, map]);
+  return { id, born, historic: historic === 1, now, lastAppend: now + lastAppend, version, held, alias, slots };
 }
 
 /** When the shard must look at this visitor: the smallest wallDue of its timers; null: never. */
@@ -251,6 +270,20 @@ function decodeSource(tuple: Tuple): Source {
       ([sequence, offset, appendTime, bytes, record]): HeldEvent => ({ sequence, offset, appendTime, bytes, record }),
     ),
   };
+}
+
+type SentTuple = [offset: number, count: number] | null;
+type TakenTuple = [shard: number, offset: number, ...counts: [from: string, count: number][]];
+
+function encodeSent(sent: Visitor['sent']): string {
+  return sent === null ? 'null' : `[${sent.offset},${sent.count}]`;
+}
+function encodeTaken(taken: Visitor['taken']): string {
+  return JSON.stringify(
+    taken.map(
+      ({ shard, offset, counts }): TakenTuple => [shard, offset, ...counts.map((each): [string, number] => [...each])],
+    ),
+  );
 }
 
 function splitHashes(joined: string): string[] {

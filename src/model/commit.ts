@@ -31,14 +31,17 @@ export interface VisitorWrite {
   readonly atRest?: boolean;
 }
 
-/** The topic of what rules append to the log: its records go to the shard's own log. */
+/** The topic of events that rules append: each goes to the log, to the shard of its key. */
 export const logTopic = 'log';
+
+/** The same for merges and forwards, which must come into the log in their order (semantics 8.2). */
+export const movesTopic = 'moves';
 
 /** What other systems are told; leaves the outbox when its topic has it (semantics 9.1). */
 export interface OutboxEntry {
   /** `<offset>-<n>`: the same however batches are cut. */
   readonly id: string;
-  /** Without the namespace: `decisions`, `failed`; or `logTopic`. */
+  /** Without the namespace: `decisions`, `failed`; or `logTopic`, `movesTopic`. */
   readonly topic: string;
   readonly key: string;
   readonly value: string;
@@ -91,7 +94,16 @@ export interface CommitMessage {
 export interface Activity {
   readonly visitor: string;
   readonly offset: number;
-  readonly what: 'folded' | 'duplicate' | 'held' | 'failed' | 'timer' | 'touched';
+  readonly what:
+    | 'folded'
+    | 'duplicate'
+    | 'held'
+    | 'failed'
+    | 'timer'
+    | 'touched'
+    | 'identified'
+    | 'merged'
+    | 'forwarded';
   readonly eventId: string | null;
   /** Event type, or the timer's `what key…`. */
   readonly type: string;

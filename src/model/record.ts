@@ -1,4 +1,5 @@
 import type { JsonObject } from './json.ts';
+import type { Candidate, Timer, VisitorCounts } from './visitor.ts';
 
 /** What a browser says about the page it is on. The gateway adds what headers say: `device` from User-Agent, `globalPrivacyControl` from Sec-GPC. */
 export interface PageContext {
@@ -25,6 +26,8 @@ export type UsherRecord =
   | EventRecord
   | RejectedRecord
   | IdentifiedRecord
+  | MergedRecord
+  | ForwardedRecord
   | ActivateRecord
   | TouchedRecord
   | AdvanceRecord
@@ -83,6 +86,53 @@ export interface IdentifiedRecord extends RecordBase {
   readonly visitor: string;
   /** `u:…`. */
   readonly user: string;
+}
+
+/** What an anonymous visitor was, for the user that it turned out to be (semantics 8.2); in the user's shard. */
+export interface MergedRecord extends RecordBase {
+  readonly kind: 'visitor_merged';
+  readonly visitor: string;
+  readonly from: string;
+  readonly origin: Origin;
+  readonly profile: MergedProfile;
+}
+
+/** An event that came to an anonymous visitor after it had turned out to be this user (semantics 8.2). */
+export interface ForwardedRecord extends RecordBase {
+  readonly kind: 'forwarded';
+  readonly visitor: string;
+  readonly from: string;
+  readonly origin: Origin;
+  /** As appended, `at` being its event time in the shard that it came from. */
+  readonly event: EventRecord;
+}
+
+/** Which of its visitor's merge and forwards it is, so that it is taken once however often it comes. */
+export interface Origin {
+  readonly shard: number;
+  /** `<offset>-<n>`: of the record whose folding made it; n counts those that folding it made of the same visitor. */
+  readonly output: string;
+}
+
+/** All of a visitor that a merge carries. Plain, because a log outlives the form in which states are stored. */
+export interface MergedProfile {
+  readonly historic: boolean;
+  readonly now: number;
+  readonly lastAppend: number;
+  readonly counts: VisitorCounts;
+  readonly traits: JsonObject;
+  readonly session: {
+    readonly number: number;
+    readonly startedAt: number;
+    readonly campaign: string | null;
+    readonly traits: JsonObject;
+  } | null;
+  readonly rules: JsonObject;
+  readonly segments: { readonly [segment: string]: number };
+  /** The candidates of each slot. */
+  readonly slots: { readonly [slot: string]: readonly Candidate[] };
+  /** Holds excepted. */
+  readonly timers: readonly Timer[];
 }
 
 /** Switches the shard to another playbook, catalog or fold version (semantics 6.1). */

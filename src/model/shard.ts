@@ -41,6 +41,11 @@ export function isVisitorId(id: string): boolean {
   return fits && id.length > 0 && id.isWellFormed() && !/[\u0000-\u001f\u007f-\u009f]/.test(id);
 }
 
+/** Whether it is the visitor of a known user (semantics 1.1). */
+export function isUserId(visitor: string): boolean {
+  return visitor.startsWith('u:');
+}
+
 /** Orders texts by their UTF-8 bytes, as Redis orders members and semantics 3.4 orders visitors; UTF-16 order differs above U+FFFF. */
 export function compareUtf8(a: string, b: string): number {
   if (a === b) return 0;

@@ -59,6 +59,14 @@ export interface ShardCounters {
   /** Events that rules appended, and those that they were refused: deeper than 4, of a historic visitor, or not fitting the tracking plan (9.2). */
   readonly emitted: number;
   readonly refusedEmits: number;
+  /** Anonymous visitors that became known users (8.1), and records that said so of one that was one already. */
+  readonly identified: number;
+  readonly refusedIdentities: number;
+  /** Events sent on to the user that their visitor turned out to be, by the shard that they came to (8.2). */
+  readonly forwarded: number;
+  /** Visitors taken in by users of this shard; and merges and forwards that had come before, or too late. */
+  readonly merged: number;
+  readonly repeatedMoves: number;
   /** Visitors found new; those there now are these less the expired ones. */
   readonly visitors: number;
   /** Visitors dropped, or found new again, because nothing was heard of them for the retention (4.5). */
@@ -82,6 +90,11 @@ export const noCounts: ShardCounters = {
   segmentChanges: 0,
   emitted: 0,
   refusedEmits: 0,
+  identified: 0,
+  refusedIdentities: 0,
+  forwarded: 0,
+  merged: 0,
+  repeatedMoves: 0,
   visitors: 0,
   expiredVisitors: 0,
 };

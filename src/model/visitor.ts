@@ -35,6 +35,26 @@ export interface Visitor {
   /** Only slots that have, or had, a candidate. */
   readonly slots: { readonly [slot: string]: Slot };
   readonly timers: readonly Timer[];
+  /** The known user that this anonymous visitor turned out to be; then all else but sources and ids is empty (8.1). null: none. */
+  readonly alias: string | null;
+  /** What it sent to its user last; null without an alias. */
+  readonly sent: Sent | null;
+  /** What it took from anonymous visitors that turned out to be this user, by the shard they are in, in the order of shards (8.2). */
+  readonly taken: readonly Taken[];
+}
+
+/** How many outputs the record at this offset made an aliased visitor send to its user. */
+export interface Sent {
+  readonly offset: number;
+  readonly count: number;
+}
+
+/** The last record of a shard of whose merges and forwards a user took any. Those of earlier ones came before. */
+export interface Taken {
+  readonly shard: number;
+  readonly offset: number;
+  /** How many it took of each visitor that this record made send some. */
+  readonly counts: readonly (readonly [from: string, count: number])[];
 }
 
 /** What happened to this visitor's records (2.5). `sessions` counts sessions started. */
@@ -148,6 +168,6 @@ export interface SlotsView {
   /** Offsets of this visitor's records still held (7.3). */
   readonly held: readonly number[];
   /** The known user that this visitor turned out to be: its token reads nothing any more (8.3). */
-  readonly alias?: string | null;
+  readonly alias: string | null;
   readonly slots: { readonly [slot: string]: Slot };
 }

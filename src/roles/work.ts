@@ -38,6 +38,7 @@ export async function startWork(parts: Parts, own: RightPlaybook): Promise<Work>
       ...defaultFoldSettings,
       maxEventAgeMs: config.maxEventAgeHours * hourMs,
       visitorRetentionMs: config.visitorRetentionDays * dayMs,
+      aliasRetentionMs: config.visitTokenHours * hourMs,
       outputs: outputs === undefined ? [] : config.outputs.filter((output) => output !== 'profiles'),
     },
     limits: workerLimits,

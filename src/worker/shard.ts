@@ -441,7 +441,7 @@ function openWriters(feed: ShardFeed, services: ShardServices, meta: ShardMeta):
   const { outputs, log, store, limits, machine, report } = services;
   return OutputWriters.open({
     meta,
-    services: { copiedTypes: [], ...outputs, outputs: withLog(feed.shard, log, outputs?.outputs) },
+    services: { copiedTypes: [], ...outputs, outputs: withLog(log, outputs?.outputs) },
     log,
     store,
     limits,

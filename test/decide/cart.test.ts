@@ -19,12 +19,12 @@ describe('a cart', () => {
     for (let i = 0; i < maxCartLines; i++) cart = addToCart(cart, { productId: `p${i}`, price: 1 }, 0, prices);
     expect(cart[1].length).toBe(200);
     expect(() => addToCart(cart, { productId: 'one more', price: 1 }, 0, prices)).toThrow('200 lines');
-    expect(addToCart(cart, { productId: 'p7', price: 1 }, 0, prices)[1][7]).toEqual(['p7', 2, 100]);
+    expect(addToCart(cart, { productId: 'p7', price: 1 }, 0, prices)[1][7]).toEqual(['p7', 2, 100, 0]);
   });
 
   it('never holds more than a million of a product', () => {
     const full = addToCart(emptyCart, { productId: 'p', quantity: 1_000_000, price: 1 }, 0, prices);
-    expect(addToCart(full, { productId: 'p', quantity: 5, price: 1 }, 0, prices)[1]).toEqual([['p', 1_000_000, 100]]);
+    expect(addToCart(full, { productId: 'p', quantity: 5, price: 1 }, 0, prices)[1]).toEqual([['p', 1_000_000, 100, 0]]);
     expect(() => addToCart(emptyCart, { productId: 'p', quantity: 1_000_001, price: 1 }, 0, prices)).toThrow('1000000');
   });
 
@@ -58,7 +58,7 @@ describe('a cart', () => {
             lines.set(add, { quantity: (lines.get(add)?.quantity ?? 0) + quantity, price });
           } else if ('remove' in act) {
             const { remove, quantity } = act;
-            cart = removeFromCart(cart, { productId: remove, ...(quantity === null ? {} : { quantity }) });
+            cart = removeFromCart(cart, { productId: remove, ...(quantity === null ? {} : { quantity }) }, at);
             const line = lines.get(remove);
             if (line === undefined) return;
             line.quantity -= quantity ?? line.quantity;

@@ -13,6 +13,44 @@ function read(value: unknown) {
 }
 const event = { v: 1, kind: 'event', id: 'e', visitor: 'v', type: 'page_viewed', properties: {} };
 const numbered = { ...event, source: 's', sequence: 2 };
+const identified = { v: 1, kind: 'identified', id: 'i', visitor: 'v', user: 'u:ada' };
+const forwarded = {
+  v: 1,
+  kind: 'forwarded',
+  id: 'f',
+  visitor: 'u:ada',
+  from: 'v',
+  origin: { shard: 3, output: '17-0' },
+  event: { ...event, source: 's', sequence: 4 },
+};
+const cause = { offset: 3, eventId: 'e', eventType: 'page_viewed', at: 5, says: 'viewed a page' };
+const candidate = { rule: 'r', entry: 0, content: 'c', priority: 5, playbook: 'p', cause, facts: [], expiresAt: null };
+const timer = { what: 'slot', key: ['s', 'r', 'for'], due: 9, wallDue: 9, skew: 0, setAt: 3 };
+const profile = {
+  historic: false,
+  now: 5,
+  lastAppend: 6,
+  counts: {
+    folded: 1,
+    duplicate: 0,
+    late: 0,
+    held: 0,
+    skipped: 0,
+    beyondWindow: 0,
+    failed: 0,
+    refusedTimers: 0,
+    sessions: 1,
+  },
+  traits: { visitor_page_views: 1 },
+  session: { number: 1, startedAt: 5, campaign: null, traits: {} },
+  rules: {},
+  segments: { new_here: 5 },
+  slots: { s: [candidate] },
+  timers: [timer],
+};
+const { event: _event, ...move } = forwarded;
+const merged = { ...move, kind: 'visitor_merged', profile };
+const mergedWith = (change: object) => ({ ...merged, profile: { ...profile, ...change } });
 const rejectedInput = {
   v: 1,
   kind: 'rejected',
@@ -63,6 +101,26 @@ const wrong: readonly [what: string, record: object][] = [
   ['a rejected record of offset -1', { ...rejectedInput, offset: -1 }],
   ['a rejected record that does not say why', { ...rejectedInput, detail: '' }],
   ['a rejected record of an empty visitor', { ...rejectedInput, visitor: '' }],
+  ['an identity that is no known user', { ...identified, user: 'ada' }],
+  ['an identity of nobody', { ...identified, visitor: undefined }],
+  ['a forward to an anonymous visitor', { ...forwarded, visitor: 'w' }],
+  ['a forward of a known user', { ...forwarded, from: 'u:bob' }],
+  ['a forward from nowhere', { ...forwarded, origin: undefined }],
+  ['a forward whose output is no offset and number', { ...forwarded, origin: { shard: 3, output: '17' } }],
+  ['a forward of no event', { ...forwarded, event: undefined }],
+  ['a forward of a tick', { ...forwarded, event: { v: 1, kind: 'tick', id: 't' } }],
+  ['a forward of an event without a type', { ...forwarded, event: { ...event, type: undefined } }],
+  ['a merge of two known users', { ...merged, from: 'u:bob' }],
+  ['a merge without a profile', { ...merged, profile: undefined }],
+  ['a merge that does not say when the visitor was', mergedWith({ now: undefined })],
+  ['a merge with a count of -1', mergedWith({ counts: { ...profile.counts, folded: -1 } })],
+  ['a merge with a list of traits', mergedWith({ traits: [] })],
+  ['a merge with session 0', mergedWith({ session: { ...profile.session, number: 0 } })],
+  ['a merge with a segment entered by nobody knows when', mergedWith({ segments: { new_here: 'today' } })],
+  ['a merge with a candidate without a cause', mergedWith({ slots: { s: [{ ...candidate, cause: null }] } })],
+  ['a merge with a fact that is no name and value', mergedWith({ slots: { s: [{ ...candidate, facts: [['a']] }] } })],
+  ['a merge with a hold', mergedWith({ timers: [{ ...timer, what: 'hold' }] })],
+  ['a merge with a timer that is never due', mergedWith({ timers: [{ ...timer, due: null }] })],
   ['an advance to nowhere', { v: 1, kind: 'advance', id: 'a' }],
 ];
 const right: readonly [what: string, record: object][] = [
@@ -77,6 +135,11 @@ const right: readonly [what: string, record: object][] = [
     { ...numbered, at: 5, depth: 1, context: { url: 'u', device: 'mobile' }, receivedAt: 1.5 },
   ],
   ['members that nobody knows', { ...event, since: 'later' }],
+  ['an identity', identified],
+  ['a forward', forwarded],
+  ['a forward of an import', { ...forwarded, event: { ...numbered, at: 5, imported: true } }],
+  ['a merge', merged],
+  ['a merge of a visitor without a session', mergedWith({ session: null, slots: {}, timers: [] })],
   ['a touch', { v: 1, kind: 'touched', id: 't', visitor: 'v' }],
   ['an activation', { v: 1, kind: 'activate', id: 'a', playbook: 'p', catalog: 'c', foldVersion: 3 }],
   ['an advance', { v: 1, kind: 'advance', id: 'a', to: 0 }],

@@ -49,7 +49,7 @@ const cuts: readonly [name: string, cut: Cut][] = [
   ['one at a time, from the store', oneByOne],
 ];
 
-describe.each(['sequence', 'retries', 'time', 'slots', 'shop', 'deciding', 'outputs'])(
+describe.each(['sequence', 'retries', 'time', 'slots', 'shop', 'deciding', 'outputs', 'identity'])(
   'the log of a shard: %s',
   (file) => {
     for (const [cutName, cut] of cuts) {

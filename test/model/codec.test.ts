@@ -149,6 +149,11 @@ const visitors: fc.Arbitrary<Visitor> = fc.record({
   segments: fc.dictionary(name, time),
   slots: map(fc.record({ version: small, candidates: fc.array(candidate, { maxLength: 3 }) })),
   timers: fc.array(timer, { maxLength: 4 }),
+  alias: fc.option(id),
+  sent: fc.option(fc.record({ offset: small, count: small })),
+  taken: fc.array(fc.record({ shard: small, offset: small, counts: fc.array(fc.tuple(id, small), { maxLength: 2 }) }), {
+    maxLength: 2,
+  }),
 });
 
 describe('the stored form of a visitor', () => {
@@ -160,6 +165,7 @@ describe('the stored form of a visitor', () => {
         expect(decodeVisitor(profile, slots)).toEqual(visitor);
         const view = decodeSlots(slots);
         expect(view.slots).toEqual(visitor.slots);
+        expect(view.alias).toBe(visitor.alias);
         expect(view.held).toEqual(visitor.sources.flatMap(({ held }) => held.map(({ offset }) => offset)));
       }),
       { numRuns: 500 },

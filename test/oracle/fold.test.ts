@@ -8,7 +8,7 @@ import { type Expected, type FoldCase, logOf, readVectors } from '../support/fol
 import { bundles, busyLogs, foldLog, type GeneratedRecord, logs, smallSettings } from '../support/logs.ts';
 import { compareParts, type OracleLook, type PlainBundles, plainBundle, StandingOracle } from '../support/oracle.ts';
 
-/** All but outputs.json, which tells what other systems hear of a fold: the oracle says what it is. */
+/** All but outputs.json, which tells what other systems hear of a fold, and identity.json: the oracle says what one visitor is. */
 const vectorFiles = ['sequence', 'retries', 'time', 'slots', 'shop', 'deciding'];
 const vectors = vectorFiles.flatMap((file) => readVectors<readonly FoldCase[]>(`fold/${file}.json`));
 

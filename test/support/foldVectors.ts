@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type CartState, cartView } from '../../src/decide/cart.ts';
 import { EventScope } from '../../src/decide/scope.ts';
 import { jsonOf } from '../../src/decide/views.ts';
-import { logTopic } from '../../src/model/commit.ts';
+import { logTopic, movesTopic } from '../../src/model/commit.ts';
 import type { Product } from '../../src/playbook/playbook.ts';
 import { TestBundles } from './bundles.ts';
 import { type Cut, FoldShard } from './foldShard.ts';
@@ -75,13 +75,27 @@ function lineOf(
   playbooks: ReadonlyMap<string, string>,
   catalog: string,
 ): object | string {
-  const { stamp: _stamp, then: _then, raw, activate, touched, advance, tick, rejected, ...event } = record;
+  const {
+    stamp: _stamp,
+    then: _then,
+    raw,
+    activate,
+    touched,
+    advance,
+    tick,
+    rejected,
+    identified,
+    move,
+    ...event
+  } = record;
   const base = { v: 1, id: `e${offset}` };
   if (raw !== undefined) return raw as string;
   if (activate !== undefined) {
     return { ...base, kind: 'activate', playbook: playbooks.get(activate as string), catalog, foldVersion: 1 };
   }
   if (rejected !== undefined) return { ...base, kind: 'rejected', ...(rejected as object) };
+  if (identified !== undefined) return { ...base, kind: 'identified', visitor: 'v', ...event, user: identified };
+  if (move !== undefined) return { ...base, ...(move as object) };
   if (touched !== undefined) return { ...base, kind: 'touched', visitor: touched };
   if (advance !== undefined) return { ...base, kind: 'advance', to: advance };
   if (tick !== undefined) return { ...base, kind: 'tick' };
@@ -96,6 +110,7 @@ function seen(shard: FoldShard, expected: Expected): object {
     $failed: shard.failed.map(({ position, reason }) => [position, reason]).sort(),
     $outputs: shard.outbox.map(({ topic, value }) => outputSeen(topic, JSON.parse(value))),
     $appended: shard.outbox.filter(({ topic }) => topic === logTopic).map(({ value }) => JSON.parse(value)),
+    $sent: shard.outbox.filter(({ topic }) => topic === movesTopic).map(({ value }) => JSON.parse(value)),
     $counters: shard.meta.counters,
     $appendTime: shard.meta.appendTime,
   };

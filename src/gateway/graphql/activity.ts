@@ -10,6 +10,15 @@ export function addActivity(builder: Builder): void {
       HELD: { value: 'held', description: 'It waits for an earlier number of its source.' },
       FAILED: { value: 'failed', description: 'It could not be folded; failedEvents keeps it.' },
       TIMER: { value: 'timer', description: 'Time passed: something ended or became due.' },
+      IDENTIFIED: {
+        value: 'identified',
+        description: 'The visitor turned out to be a known user, to whom all it was went.',
+      },
+      MERGED: { value: 'merged', description: 'A user took in what an anonymous visitor was.' },
+      FORWARDED: {
+        value: 'forwarded',
+        description: 'The visitor turned out to be a known user, to whom the event went on.',
+      },
       TOUCHED: { value: 'touched', description: 'The slots were decided anew under another playbook.' },
     } as const,
   });

@@ -37,7 +37,7 @@ const poisons: Readonly<Record<string, Poison>> = {
   'JSON, but a list': { fate: 'UNREADABLE', value: (event) => `[${text(event)}]` },
   'another version': { fate: 'UNREADABLE', value: withMembers({ v: 2 }) },
   'a kind nobody knows': { fate: 'UNKNOWN_KIND', value: withMembers({ kind: 'toString' }) },
-  'a kind that is not run yet': { fate: 'UNKNOWN_KIND', value: withMembers({ kind: 'identified', user: 'u:1' }) },
+  'a kind that is not run yet': { fate: 'UNKNOWN_KIND', value: withMembers({ kind: 'erase' }) },
   'no id': { fate: 'UNREADABLE', value: withMembers({ id: undefined }) },
   'a visitor who cannot be one': { fate: 'UNREADABLE', value: withMembers({ visitor: 'a\u0000b' }) },
   'a lone surrogate in the visitor': { fate: 'UNREADABLE', value: withMembers({ visitor: 'v\ud800' }) },

@@ -118,14 +118,15 @@ def next_cart(cart, types, event, at, digits, catalog):
         if place is None:
             if len(lines) >= MAX_LINES:
                 raise EventFailure("FOLD_ERROR")
-            return [id_, [*lines, [product, quantity, price]], ordered_at]
+            return [id_, [*lines, [product, quantity, price, at]], ordered_at]
         quantity = min(MAX_QUANTITY, lines[place][1] + quantity)
-        return [id_, [*lines[:place], [product, quantity, price], *lines[place + 1 :]], ordered_at]
+        line = [product, quantity, price, max(lines[place][3], at)]
+        return [id_, [*lines[:place], line, *lines[place + 1 :]], ordered_at]
     quantity = quantity_of(properties, math.inf)
     if place is None:
         return cart
-    _, there, price = lines[place]
-    left = [[product, there - quantity, price]] if there > quantity else []
+    _, there, price, changed_at = lines[place]
+    left = [[product, there - quantity, price, max(changed_at, at)]] if there > quantity else []
     lines = [*lines[:place], *left, *lines[place + 1 :]]
     return [id_ if lines else id_ + 1, lines, ordered_at]
 

@@ -149,10 +149,10 @@ def cart_view(cart, digits):
     id_, lines, _ = cart
     return {
         "id": id_,
-        "value": to_major(sum(quantity * price for _, quantity, price in lines), digits),
+        "value": to_major(sum(quantity * price for _, quantity, price, _ in lines), digits),
         "lines": [
             {"productId": product, "quantity": quantity, "price": to_major(price, digits)}
-            for product, quantity, price in lines
+            for product, quantity, price, _ in lines
         ],
     }
 

@@ -5,7 +5,7 @@ import re
 
 from plain import MAX_SAFE, is_number, is_whole, utf16_length, utf8
 
-KINDS = {"event", "rejected", "activate", "touched", "advance", "tick"}
+KINDS = {"event", "rejected", "identified", "activate", "touched", "advance", "tick"}
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -88,6 +88,9 @@ def is_readable(m):
         return is_visitor(m.get("visitor")) and is_event(m)
     if kind == "touched":
         return is_visitor(m.get("visitor"))
+    if kind == "identified":
+        user = m.get("user")
+        return is_visitor(m.get("visitor")) and is_visitor(user) and user.startswith("u:")
     if kind == "rejected":
         is_whose = "visitor" not in m or is_visitor(m["visitor"])
         texts = (("type", 128), ("topic", 249), ("detail", 500))

@@ -28,7 +28,8 @@ DEFAULTS = {
 }
 COUNTERS = (
     "folded duplicate late held skipped beyondWindow failed refusedTimers droppedTimers timersFired rulesFired ruleErrors"
-    " slotChanges segmentChanges emitted refusedEmits visitors expiredVisitors"
+    " slotChanges segmentChanges emitted refusedEmits identified refusedIdentities forwarded"
+    " merged repeatedMoves visitors expiredVisitors"
 ).split()
 DEFAULT_IDLE_MS = 30 * 60_000
 

@@ -118,4 +118,8 @@ class Visitor:
             "segments": self.segments,
             "slots": self.slots,
             "timers": [timer.plain() for _, timer in sorted(self.timers.items())],
+            # Who visitors are (8) is not folded here.
+            "alias": None,
+            "sent": None,
+            "taken": [],
         }
