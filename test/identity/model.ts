@@ -216,7 +216,7 @@ export function snapshotOf({ self, alias }: Person): object {
     segments: self.segments,
     slots: Object.fromEntries(
       [...self.slots]
-        .map(([slot, rules]): [string, string[]] => [slot, [...rules.keys()].sort()])
+        .map(([slot, rules]): [string, string[]] => [slot, [...rules].map(([rule, at]) => `${rule} ${at}`).sort()])
         .filter(([, rules]) => rules.length > 0),
     ),
     timers: Object.fromEntries(

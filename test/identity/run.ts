@@ -72,7 +72,7 @@ export class Interleaving {
 
   #step(): Disagreement | null {
     this.#steps++;
-    this.#now += this.#pick([0, 0, 1, 7, 49, 60, 2_000, 40_000, 200_000, 700_000]);
+    this.#now += this.#pick([0, 0, 1, 7, 49, 60, 2_000, 20_000, 60_000, 400_000]);
     const what = this.#random();
     if (what < 0.5) return this.#input(this.#event());
     if (what < 0.52)
@@ -81,6 +81,8 @@ export class Interleaving {
         visitor: this.#pick([...anonymous, ...users]),
         user: this.#pick(users),
       });
+    if (what < 0.525) return this.#loginInAGap();
+    if (what < 0.53) return this.#loginAfterAnOrder();
     if (what < 0.58) return this.#input({ kind: 'tick' });
     const shard = Math.floor(this.#random() * shards);
     if (what < 0.93) return this.#deliver(shard);
@@ -91,9 +93,37 @@ export class Interleaving {
     return null;
   }
 
+  /** Somebody logs in while one of their numbers is on its way, and the next has come already. */
+  #loginInAGap(): Disagreement | null {
+    const visitor = this.#pick(anonymous);
+    const sequence = (this.#numbers.get(visitor) ?? 0) + 1;
+    this.#numbers.set(visitor, sequence + 1);
+    const viewOf = (n: number) =>
+      ({
+        kind: 'event',
+        id: `e${this.#steps}-${n}`,
+        visitor,
+        type: 'product_viewed',
+        properties: { productId: 'p1' },
+        source: 's',
+        sequence: n,
+      }) as const;
+    this.#late.push(viewOf(sequence));
+    return this.#input(viewOf(sequence + 1)) ?? this.#input({ kind: 'identified', visitor, user: this.#pick(users) });
+  }
+
+  /** Something goes into a cart on one device; it is ordered on another, and then there is a login on the first. */
+  #loginAfterAnOrder(): Disagreement | null {
+    const [visitor, user] = [this.#pick(anonymous), this.#pick(users)];
+    const base = { kind: 'event', id: `e${this.#steps}` } as const;
+    const added = { ...base, visitor, type: 'cart_item_added', properties: { productId: 'p2', quantity: 1 } };
+    const ordered = { ...base, visitor: user, type: 'order_completed', properties: { orderId: 'o', lines: [] } };
+    return this.#input(added) ?? this.#input(ordered) ?? this.#input({ kind: 'identified', visitor, user });
+  }
+
   #event(): ModelInput {
     if (this.#late.length > 0 && this.#random() < 0.15) return this.#late.shift()!;
-    const visitor = this.#pick([...anonymous, ...anonymous, ...users]);
+    const visitor = this.#pick([...anonymous, ...users, ...users]);
     const product = this.#pick(['p1', 'p2', 'p3', 'p4']);
     const happened = this.#pick([
       { type: 'product_viewed', properties: { productId: product } },
@@ -228,7 +258,7 @@ function foldSnapshotOf(visitor: Visitor | null, fold: FoldShard): object | null
     readonly lines: readonly { productId: string; quantity: number }[];
   };
   const shown = Object.entries(slots).map(
-    ([slot, { candidates }]) => [slot, candidates.map(({ rule }) => rule)] as const,
+    ([slot, { candidates }]) => [slot, candidates.map(({ rule, cause }) => `${rule} ${cause.at}`)] as const,
   );
   return {
     alias,

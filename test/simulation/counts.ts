@@ -20,6 +20,10 @@ const names = [
   'held',
   'timersFired',
   'failed',
+  'moves',
+  'merged',
+  'forwarded',
+  'repeatedMoves',
 ] as const;
 
 /** How often each thing happened over many schedules: faults that never bite show nothing. */
@@ -46,4 +50,7 @@ export const faultsThatMustBite = [
   'duplicate',
   'held',
   'timersFired',
+  'merged',
+  'forwarded',
+  'repeatedMoves',
 ] as const satisfies readonly (keyof Counts)[];

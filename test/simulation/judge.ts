@@ -1,7 +1,7 @@
 import { readRecord } from '../../src/fold/record.ts';
 import type { FoldSettings } from '../../src/fold/work.ts';
 import type { OutputEntry } from '../../src/log/outputs.ts';
-import type { LogRecord } from '../../src/model/record.ts';
+import type { ForwardedRecord, LogRecord, MergedRecord } from '../../src/model/record.ts';
 import { shardOf } from '../../src/model/shard.ts';
 import type { SimulatedLog } from './log.ts';
 import { outputTextOf, Reference, textOf } from './reference.ts';
@@ -46,6 +46,23 @@ export class Judge {
     if (newest !== undefined && compareOutboxIds(newest, id) > 0) {
       throw new Violation(`${topic}: ${id} came after ${newest}`);
     }
+    this.#newest.set(lane, id);
+  }
+
+  /** The log has a record that a shard sent to another's: it is one that the fold sends, there where its user is, and new ones come in order. */
+  moved({ shard, value }: LogRecord): void {
+    const { record } = readRecord({ shard, offset: 0, stamp: 0, key: null, value });
+    if (record?.kind !== 'visitor_merged' && record?.kind !== 'forwarded') return;
+    const id = this.#references[record.origin.shard]?.moves.get(value);
+    if (id === undefined || shardOf(record.visitor, this.#references.length) !== shard) {
+      throw new Violation(`the shard ${record.origin.shard} does not send to shard ${shard}: ${value}`);
+    }
+    if (this.#told.has(id)) return;
+    this.#told.add(id);
+    const lane = `${record.origin.shard} moves to ${shard}`;
+    const newest = this.#newest.get(lane);
+    if (newest !== undefined && compareOutboxIds(newest, id) > 0)
+      throw new Violation(`${lane}: ${id} came after ${newest}`);
     this.#newest.set(lane, id);
   }
 
@@ -140,7 +157,23 @@ export class Judge {
           folded.add(offset);
         }
       }
+      this.#checkMoves(shard, history);
     });
+  }
+
+  /** Whatever came again was taken once. */
+  #checkMoves(shard: number, history: readonly ShardState[]): void {
+    const taken = new Set<string>();
+    for (const { message } of history) {
+      for (const { what, offset } of message?.activity ?? []) {
+        const { record } = readRecord(this.#log.partitions[shard]![offset]!);
+        if (record?.kind !== (what === 'merged' ? 'visitor_merged' : what === 'folded' ? 'forwarded' : null)) continue;
+        const { from, origin } = record as MergedRecord | ForwardedRecord;
+        const name = `${from} ${origin.shard}:${origin.output}`;
+        if (taken.has(name)) throw new Violation(`shard ${shard} has taken ${name} twice`);
+        taken.add(name);
+      }
+    }
   }
 
   #isCopied({ shard, offset }: LogRecord): boolean {

@@ -12,12 +12,15 @@ export class SimulatedLog {
   clockMs = 0;
   readonly #steps: Steps;
   readonly #network: Network;
+  readonly #appended: (record: LogRecord) => void;
   /** By shard: whose it is, by the group's word. Who it was may not have heard of it yet. */
   readonly #assigned: (Membership | null)[];
 
-  constructor(steps: Steps, network: Network, shards: number) {
+  /** @param appended is called for each record when the log has it */
+  constructor(steps: Steps, network: Network, shards: number, appended: (record: LogRecord) => void) {
     this.#steps = steps;
     this.#network = network;
+    this.#appended = appended;
     this.partitions = Array.from({ length: shards }, () => []);
     this.#assigned = Array.from({ length: shards }, () => null);
   }
@@ -26,6 +29,7 @@ export class SimulatedLog {
     const partition = this.partitions[shard]!;
     const record = { shard, offset: partition.length, stamp: this.#steps.now + this.clockMs, key, value };
     partition.push(record);
+    this.#appended(record);
     return { ok: true, offset: record.offset, stamp: record.stamp };
   }
 

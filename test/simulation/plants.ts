@@ -1,6 +1,7 @@
 import type { FoldSettings } from '../../src/fold/work.ts';
+import type { EventLog } from '../../src/log/eventLog.ts';
 import { decodeVisitor, encodeProfile, encodeSlots, wakeAtOf } from '../../src/model/codec.ts';
-import type { Commit, VisitorWrite } from '../../src/model/commit.ts';
+import { type Commit, movesTopic, type VisitorWrite } from '../../src/model/commit.ts';
 import type { CommitResult, StateStore, StoredVisitor } from '../../src/state/stateStore.ts';
 import { smallSettings } from '../support/logs.ts';
 import { SimulatedState, type StoredTexts, withWrites } from './state.ts';
@@ -11,6 +12,8 @@ export interface Plant {
   readonly State?: typeof SimulatedState;
   /** What stands between one process and the engine. */
   readonly store?: (store: StateStore) => StateStore;
+  /** What stands between one process and the log. */
+  readonly log?: (log: EventLog) => EventLog;
   readonly fold?: Partial<FoldSettings>;
 }
 
@@ -145,6 +148,38 @@ function cacheKeptAfterAFence(store: StateStore): StateStore {
   };
 }
 
+/** What a user took is known to whoever owned its shard when it took it, and to nobody after. */
+function takenForgottenAtTakeover(store: StateStore): StateStore {
+  return {
+    ...store,
+    load: async (shard, visitors) => {
+      const { commit, profiles } = await store.load(shard, visitors);
+      return { commit, profiles: profiles.map((stored) => (stored === null ? null : withoutTaken(stored))) };
+    },
+  };
+}
+
+function withoutTaken({ profile, slots }: StoredVisitor): StoredVisitor {
+  return { profile: encodeProfile({ ...decodeVisitor(profile, slots), taken: [] }), slots };
+}
+
+/** Who comes after a crash delivers what other systems are to be told, and forgets the users. */
+function movesLeftToTheDead(store: StateStore): StateStore {
+  return {
+    ...store,
+    readOutbox: async (...asked) => (await store.readOutbox(...asked)).filter(({ topic }) => topic !== movesTopic),
+  };
+}
+
+/** What the log did not take counts as written. */
+function refusedAppendsCount(log: EventLog): EventLog {
+  return {
+    ...log,
+    append: async (entries) =>
+      (await log.append(entries)).map((outcome) => (outcome.ok ? outcome : { ok: true, offset: 0, stamp: 0 })),
+  };
+}
+
 /** What the simulation must find, each by 5 seeds of 5. */
 export const plants: { readonly [name: string]: Plant } = {
   'no previous-commit check': { State: NoPreviousCommitCheck },
@@ -155,4 +190,7 @@ export const plants: { readonly [name: string]: Plant } = {
   'dedupe off by one': { fold: { recentIds: smallSettings.recentIds - 1 } },
   'position written before state': { store: positionWrittenBeforeState },
   'cache kept after a fence': { store: cacheKeptAfterAFence },
+  'forward twice': { store: takenForgottenAtTakeover },
+  'merge lost at crash': { store: movesLeftToTheDead },
+  'a refused append taken for written': { log: refusedAppendsCount },
 };

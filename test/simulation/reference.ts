@@ -1,6 +1,6 @@
 import { readRecord } from '../../src/fold/record.ts';
 import type { FoldSettings } from '../../src/fold/work.ts';
-import type { FailedEvent } from '../../src/model/commit.ts';
+import { type FailedEvent, movesTopic } from '../../src/model/commit.ts';
 import type { LogRecord } from '../../src/model/record.ts';
 import { compareUtf8 } from '../../src/model/shard.ts';
 import type { ShardMeta } from '../../src/model/shardMeta.ts';
@@ -17,6 +17,7 @@ export class Reference {
   readonly #shard: FoldShard;
   readonly #right = new Map<number, Set<string>>();
   readonly #outputs = new Map<string, string>();
+  readonly #moves = new Map<string, string>();
 
   constructor(shard: number, shards: number, log: readonly LogRecord[], settings: FoldSettings) {
     this.#log = log;
@@ -43,11 +44,25 @@ export class Reference {
   get outputs(): ReadonlyMap<string, string> {
     this.#fold();
     const { outbox } = this.#shard;
-    for (const { topic, key, value } of outbox.slice(this.#outputs.size)) {
-      const { id, text } = outputTextOf(topic, key, value);
-      this.#outputs.set(id, text);
+    for (const entry of outbox.slice(this.#outputs.size)) {
+      const { topic, key, value } = entry;
+      // A move has an id of its own, and is the same in every lineage.
+      if (topic === movesTopic) {
+        const id = `${this.#shard.meta.shard}:${entry.id}`;
+        this.#outputs.set(id, value);
+        this.#moves.set(value, id);
+      } else {
+        const { id, text } = outputTextOf(topic, key, value);
+        this.#outputs.set(id, text);
+      }
     }
     return this.#outputs;
+  }
+
+  /** The id of what the shard sends to another's, by its text. */
+  get moves(): ReadonlyMap<string, string> {
+    void this.outputs;
+    return this.#moves;
   }
 
   /** All that was folded, for the comparison at the end. */

@@ -6,6 +6,9 @@ import { type CallFault, type CallKind, callFaults, callKinds } from './network.
 export type Happening =
   | { readonly what: 'append'; readonly shard: number; readonly line: Line }
   | { readonly what: 'retry'; readonly shard: number; readonly failed: number }
+  /** A visitor becomes a known user, or the user itself does something. */
+  | { readonly what: 'identify'; readonly of: number; readonly user: number }
+  | { readonly what: 'user'; readonly user: number; readonly line: Line }
   | { readonly what: 'pass'; readonly ms: number }
   | { readonly what: 'log clock'; readonly ms: number }
   | { readonly what: 'crash'; readonly process: number; readonly to: number }
@@ -35,6 +38,8 @@ const place = fc.nat(2);
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 22, arbitrary: fc.record({ what: fc.constant('append' as const), shard: place, line: lines }) },
   { weight: 2, arbitrary: fc.record({ what: fc.constant('retry' as const), shard: place, failed: fc.nat(3) }) },
+  { weight: 2, arbitrary: fc.record({ what: fc.constant('identify' as const), of: fc.nat(3), user: fc.nat(1) }) },
+  { weight: 2, arbitrary: fc.record({ what: fc.constant('user' as const), user: fc.nat(1), line: lines }) },
   {
     weight: 5,
     arbitrary: fc.record({

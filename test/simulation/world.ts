@@ -39,6 +39,18 @@ const limits: { readonly [name in Schedule['limits']]: WorkerLimits } = {
   },
   production: workerLimits,
 };
+/** Known users, whom visitors turn out to be. */
+const users = ['u:ada', 'u:bob'];
+const countedByShards = [
+  'folded',
+  'duplicate',
+  'held',
+  'timersFired',
+  'failed',
+  'merged',
+  'forwarded',
+  'repeatedMoves',
+] as const;
 const copiedTypes = ['product_viewed', 'cart_item_added'];
 const startedAt = 100_000_000;
 /** How far the clocks of the three places are ahead of the world's, ms. */
@@ -80,7 +92,11 @@ export class World {
     this.#plant = plant;
     this.#counts = counts;
     this.#network = new Network(this.#steps, (fault) => counts[fault]++);
-    this.#log = new SimulatedLog(this.#steps, this.#network, shards);
+    this.#log = new SimulatedLog(this.#steps, this.#network, shards, (record) => {
+      if (record.key === null) return;
+      counts.moves++;
+      this.#judge.moved(record);
+    });
     this.#judge = new Judge(this.#log, smallSettings, copiedTypes);
     this.#outputs = new SimulatedOutputs(this.#network, (topic, entry) => {
       counts[topic.startsWith('events.') ? 'copies' : 'outputs']++;
@@ -123,8 +139,7 @@ export class World {
     this.#counts.steps += this.#steps.taken;
     for (const history of this.#state.history) {
       const { counters } = history.at(-1)!.meta;
-      for (const name of ['folded', 'duplicate', 'held', 'timersFired', 'failed'] as const)
-        this.#counts[name] += counters[name];
+      for (const name of countedByShards) this.#counts[name] += counters[name];
     }
   }
 
@@ -172,6 +187,20 @@ export class World {
           properties,
           retryOf: position,
         });
+      }
+      case 'identify': {
+        const visitor = visitors[happening.of]!;
+        const user = users[happening.user]!;
+        const id = `r${this.#records++}`;
+        return this.#append(shardOf(visitor, shards), { v: 1, kind: 'identified', id, visitor, user });
+      }
+      case 'user': {
+        const { line } = happening;
+        if (line.what !== 'event') return null;
+        const visitor = users[happening.user]!;
+        const { type, properties } = line.happening;
+        const id = `r${this.#records++}`;
+        return this.#append(shardOf(visitor, shards), { v: 1, kind: 'event', id, visitor, type, properties });
       }
       case 'pass':
         this.#steps.now += happening.ms;
@@ -268,7 +297,7 @@ export class World {
     });
     const store = stateFor(process, this.#state, this.#network);
     const worker = new Worker({
-      log,
+      log: this.#plant?.log?.(log) ?? log,
       store: this.#plant?.store?.(store) ?? store,
       outputs: { outputs: this.#outputs.openFor(process), copiedTypes },
       bundles: compiled,

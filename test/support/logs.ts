@@ -27,6 +27,7 @@ export const smallSettings: FoldSettings = {
   ...defaultFoldSettings,
   maxEventAgeMs: 3_600_000,
   visitorRetentionMs: 7_200_000,
+  aliasRetentionMs: 10_000_000,
   sources: 2,
   missing: 3,
   skippedAhead: 3,
