@@ -1,6 +1,6 @@
 import type { Json } from '../../model/json.ts';
 import { profileEvent } from '../../model/profile.ts';
-import { purposes } from '../../model/purposes.ts';
+import { type Purpose, purposes } from '../../model/purposes.ts';
 import type { RequestContext } from '../context.ts';
 import type { IncomingEvent, Outcome } from '../intake.ts';
 import { demandScope } from '../visitorRef.ts';
@@ -22,7 +22,10 @@ export function addProfile(builder: Builder): void {
   });
   const Purpose = builder.enumType('ConsentPurpose', {
     description: 'What a visitor may agree to, or not.',
-    values: Object.fromEntries(purposes.map((value) => [value.toUpperCase(), { value }])),
+    values: Object.fromEntries(purposes.map((value) => [value.toUpperCase(), { value }])) as Record<
+      Uppercase<Purpose>,
+      { value: Purpose }
+    >,
   });
   const Consent = builder.inputType('SetConsentInput', {
     fields: (t) => ({
