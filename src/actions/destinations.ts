@@ -33,11 +33,10 @@ export interface OpenDestination {
   readonly retryForMs: number;
 }
 
-/** Why messages of a destination do not leave. `isFatal`: a setting is missing or wrong; a start fails by it. */
+/** Why messages of a destination do not leave: a setting is missing or wrong. */
 export interface DestinationProblem {
   readonly id: string;
   readonly message: string;
-  readonly isFatal: boolean;
 }
 
 /** The destinations of the playbook that this process runs, each opened once, for as long as it is declared as it is. */
@@ -101,12 +100,12 @@ export class Destinations {
         case 'webhook':
           return webhookDestination({ url: declared.url, secrets: this.#secrets(declared.secret), allowPrivate });
         case 'topic':
-          if (outputs === null) problems.push({ id, message: `${id}: ${topicNeedsKafka}`, isFatal: false });
+          if (outputs === null) problems.push({ id, message: `${id}: ${topicNeedsKafka}` });
           return topicDestination(outputs);
       }
     } catch (error) {
       const message = `the destination ${id} cannot be used: ${(error as Error).message}`;
-      problems.push({ id, message, isFatal: true });
+      problems.push({ id, message });
       return unusable(declared.kind, message);
     }
   }

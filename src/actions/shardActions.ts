@@ -230,7 +230,7 @@ export class ShardActions {
       // It broke its promise; what it had done by then decides.
       return { kind: isLeaving ? 'unknown' : 'retry', detail: (error as Error).message };
     } finally {
-      done.abort();
+      done.abort(nothing);
     }
   }
 

@@ -4,8 +4,8 @@ import type { Catalog } from '../playbook/playbook.ts';
 import { FoldFailure } from './failure.ts';
 import type { Pair } from './uniteLists.ts';
 
-/** `[productId, quantity, price in minor units, latest event time of what changed it]`. */
-export type CartLine = readonly [productId: string, quantity: number, price: number, at: number];
+/** `[productId, quantity, price in minor units, latest event time of what changed it]`; states of before have no time. */
+export type CartLine = readonly [productId: string, quantity: number, price: number, at?: number];
 
 /** `[cart.id, lines, event time of the latest order or null]`, as the visitor's state keeps it (semantics 10.2). */
 export type CartState = readonly [id: number, lines: readonly CartLine[], orderedAt: number | null];
@@ -39,7 +39,7 @@ export function addToCart(cart: CartState, properties: JsonObject, at: number, p
     }
     return [id, [...lines, [productId, added, price, at]], orderedAt];
   }
-  const [, before, , changedAt] = lines[index]!;
+  const [, before, , changedAt = 0] = lines[index]!;
   const quantity = Math.min(maxQuantity, before + added);
   return [id, lines.with(index, [productId, quantity, price, Math.max(changedAt, at)]), orderedAt];
 }
@@ -51,7 +51,7 @@ export function removeFromCart(cart: CartState, properties: JsonObject, at: numb
   const [id, lines, orderedAt] = cart;
   const index = lines.findIndex((line) => line[0] === productId);
   if (index < 0) return cart;
-  const [, quantity, price, changedAt] = lines[index]!;
+  const [, quantity, price, changedAt = 0] = lines[index]!;
   if (quantity > removed) {
     const left: CartLine = [productId, quantity - removed, price, Math.max(changedAt, at)];
     return [id, lines.with(index, left), orderedAt];
@@ -65,6 +65,8 @@ export function orderCart(cart: CartState, at: number): CartState {
   const [id, , orderedAt] = cart;
   return [id + 1, [], orderedAt === null ? at : Math.max(orderedAt, at)];
 }
+
+const changedAt = ([, , , at = 0]: CartLine) => at;
 
 /**
  * The carts of two visitors that become one (semantics 8.2): by product the line that was changed last, the user's of two as late;
@@ -81,9 +83,9 @@ export function unitedCart({ user, other }: Pair<CartState | undefined>): CartSt
   const lines = new Map(own.map((line) => [line[0], line]));
   for (const line of others) {
     const known = lines.get(line[0]);
-    if (known === undefined || line[3] > known[3]) lines.set(line[0], line);
+    if (known === undefined || changedAt(line) > changedAt(known)) lines.set(line[0], line);
   }
-  const left = [...lines.values()].filter(([, , , at]) => orderedAt === null || at > orderedAt);
+  const left = [...lines.values()].filter((line) => orderedAt === null || changedAt(line) > orderedAt);
   return [userId + otherId - 1, left.slice(0, maxCartLines), orderedAt];
 }
 

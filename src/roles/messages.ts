@@ -1,4 +1,4 @@
-import type { Destinations } from '../actions/destinations.ts';
+import type { DestinationProblem, Destinations } from '../actions/destinations.ts';
 import type { MessageParts } from '../actions/prepare.ts';
 import { type Config, settings } from '../config.ts';
 import { type GivenAtSending, renderMessage } from '../decide/message.ts';
@@ -16,7 +16,7 @@ const dayMs = 86_400_000;
 /**
  * How this process makes messages, and where they go.
  * @param listensAt where this process answers; asked when a message leaves, which may be before it does
- * @throws UsherError CONFIG_INVALID in production, when the playbook's destinations need settings that are not there
+ * @throws UsherError CONFIG_INVALID in production, when nobody could unsubscribe from its mails
  */
 export function messagesOf(
   config: Config,
@@ -25,11 +25,7 @@ export function messagesOf(
   listensAt: () => string | null,
   logger: Logger,
 ): Messages {
-  const problems = destinations.use(playbook.destinations);
-  // Whoever tries a playbook out has no secrets for it yet; its messages wait for them.
-  const fatal = config.mode === 'production' ? problems.filter(({ isFatal }) => isFatal) : [];
-  if (fatal.length > 0) throw new UsherError('CONFIG_INVALID', fatal.map(({ message }) => message).join('; '));
-  for (const { id, message } of problems) logger.warn({ destination: id }, message);
+  tellProblems(destinations.use(playbook.destinations), logger);
   const hasMail = [...playbook.destinations.values()].some(({ kind }) => kind === 'smtp');
   if (hasMail && config.mode === 'production' && config.publicUrl === undefined) {
     const message =
@@ -48,9 +44,14 @@ export function messagesOf(
   };
 }
 
-/** Told of a playbook that takes the place of the one before; what is missing for it is logged, its messages wait. */
+/** Told of a playbook that takes the place of the one before. */
 export function followDestinations(destinations: Destinations, playbook: Playbook, logger: Logger): void {
-  for (const { id, message } of destinations.use(playbook.destinations)) logger.warn({ destination: id }, message);
+  tellProblems(destinations.use(playbook.destinations), logger);
+}
+
+/** What is missing for a destination stops nothing else: its messages wait, and leave when a start finds the setting. */
+function tellProblems(problems: readonly DestinationProblem[], logger: Logger): void {
+  for (const { id, message } of problems) logger.error({ destination: id }, message);
 }
 
 type Given = GivenAtSending;

@@ -13,7 +13,7 @@ export const operations = {
     outcomes { id status cursor error { code message hint retryable retryAfterMs } } } }`,
   slots: `query Slots($names: [String!], $after: Cursor, $waitMs: Int, $context: PageContextInput) {
     personalizedSlots(names: $names, after: $after, waitMs: $waitMs, context: $context) { ${slotFields} } }`,
-  visitor: `query Visitor { visitor { id visitor session cart { id value lines { productId quantity price } } traits
+  visitor: `query Visitor { visitor { id visitor session cart { id value lines { productId quantity price } } traits consent
     counts { folded duplicate late held skipped beyondWindow failed sessions } } }`,
   contentUpdates: `subscription ContentUpdates($names: [String!], $after: Cursor, $context: PageContextInput) {
     contentUpdates(names: $names, after: $after, context: $context) { kind cursor slots { ${slotFields} }

@@ -118,6 +118,8 @@ export interface VisitorFacts {
     readonly lines: readonly { readonly productId: string; readonly quantity: number; readonly price: number }[];
   };
   readonly traits: Properties;
+  /** By purpose: true, false, or null while nothing was told. */
+  readonly consent: { readonly [purpose: string]: boolean | null };
   readonly counts: { readonly [name: string]: number };
 }
 

@@ -1,6 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { isOver, isPending, type StoredAction } from '../model/storedAction.ts';
-import type { AcceptActionsRequest, WriteActionsRequest } from './messages.ts';
+import type { AcceptActionsRequest, ActionColumns, WriteActionsRequest } from './messages.ts';
 
 /** How many of a shard stay that need nobody any more; the oldest leave. */
 export interface ActionBounds {
@@ -36,11 +35,11 @@ export class ActionRows {
   accept({ shard, owner, actions }: AcceptActionsRequest): readonly string[] | null {
     if (!this.#isOwner(shard, owner)) return null;
     const accepted: string[] = [];
-    for (const action of actions) {
-      const { id, redriven } = action.order;
+    for (const [i, id] of actions.ids.entries()) {
       const known = this.#find.get(shard, id);
-      if (known !== undefined && !(known['state'] === 'dead' && redriven > Number(known['redriven']))) continue;
-      this.#set(shard, action);
+      const isDriven = known?.['state'] === 'dead' && actions.redriven[i]! > Number(known['redriven']);
+      if (known !== undefined && !isDriven) continue;
+      this.#set(shard, actions, i);
       accepted.push(id);
     }
     this.#bound(shard, actions);
@@ -49,7 +48,7 @@ export class ActionRows {
 
   write({ shard, owner, actions }: WriteActionsRequest): boolean {
     if (!this.#isOwner(shard, owner)) return false;
-    for (const action of actions) this.#set(shard, action);
+    for (const i of actions.ids.keys()) this.#set(shard, actions, i);
     this.#bound(shard, actions);
     return true;
   }
@@ -58,17 +57,16 @@ export class ActionRows {
     return this.#owner.get(shard)?.['owner'] === owner;
   }
 
-  #set(shard: number, action: StoredAction): void {
-    const { order, state, changedAt } = action;
-    const { id, redriven, destination } = order;
-    const text = isOver(action) ? '' : JSON.stringify(action);
-    this.#put.run(shard, id, state, redriven, destination, changedAt, isPending(action) ? 1 : 0, text);
+  #set(shard: number, all: ActionColumns, i: number): void {
+    const { ids, states, redriven, destinations, changedAt, pending, texts } = all;
+    const place = [shard, ids[i]!, states[i]!, redriven[i]!] as const;
+    this.#put.run(...place, destinations[i]!, changedAt[i]!, pending[i]!, texts[i]!);
   }
 
-  #bound(shard: number, written: readonly StoredAction[]): void {
+  #bound(shard: number, { states }: ActionColumns): void {
     for (const state of ['dead', 'done'] as const) {
       const key = `${shard} ${state}`;
-      const added = written.filter((action) => action.state === state).length + (this.#added.get(key) ?? 0);
+      const added = states.filter((each) => each === state).length + (this.#added.get(key) ?? 0);
       const isDue = added > this.#bounds[state] / 10;
       if (isDue) this.#trim.run(shard, state, this.#bounds[state]);
       this.#added.set(key, isDue ? 0 : added);

@@ -1,4 +1,5 @@
-import type { StoredAction } from '../model/storedAction.ts';
+import { isOver, isPending, type StoredAction } from '../model/storedAction.ts';
+import type { ActionColumns } from './messages.ts';
 import type { SqliteFile } from './sqlite.ts';
 
 /** A shard's actions in the embedded file: written by the writer thread, read from the main thread's connection. */
@@ -12,13 +13,19 @@ export class SqliteActions {
   }
 
   accept(shard: number, owner: string, actions: readonly StoredAction[]): Promise<readonly string[] | null> {
-    return this.#file.writer.request({ what: 'acceptActions', shard, owner, actions });
+    return this.#file.writer.request({ what: 'acceptActions', shard, owner, actions: columnsOf(actions) });
   }
 
   async write(shard: number, owner: string, actions: readonly StoredAction[]): Promise<boolean> {
-    const isOwner = await this.#file.writer.request<boolean>({ what: 'writeActions', shard, owner, actions });
+    const { writer } = this.#file;
+    const isOwner = await writer.request<boolean>({
+      what: 'writeActions',
+      shard,
+      owner,
+      actions: columnsOf(actions),
+    });
     // What leaves now must be known to have left after a power cut too.
-    if (isOwner && actions.some(({ state }) => state === 'attempting')) await this.#file.writer.synced();
+    if (isOwner && actions.some(({ state }) => state === 'attempting')) await writer.synced();
     return isOwner;
   }
 
@@ -62,4 +69,16 @@ function prepareReads(file: SqliteFile) {
 
 function actionOf(row: Record<string, unknown>): StoredAction {
   return JSON.parse(String(row['text'])) as StoredAction;
+}
+
+function columnsOf(actions: readonly StoredAction[]): ActionColumns {
+  return {
+    ids: actions.map(({ order }) => order.id),
+    states: actions.map(({ state }) => state),
+    redriven: actions.map(({ order }) => order.redriven),
+    destinations: actions.map(({ order }) => order.destination),
+    changedAt: actions.map(({ changedAt }) => changedAt),
+    pending: actions.map((action) => (isPending(action) ? 1 : 0)),
+    texts: actions.map((action) => (isOver(action) ? '' : JSON.stringify(action))),
+  };
 }

@@ -89,13 +89,24 @@ export interface ClearRequest {
   readonly rows: number;
 }
 
+/** Actions as columns: of one place in each is one. */
+export interface ActionColumns {
+  readonly ids: readonly string[];
+  readonly states: readonly StoredAction['state'][];
+  readonly redriven: readonly number[];
+  readonly destinations: readonly string[];
+  readonly changedAt: readonly number[];
+  readonly pending: readonly number[];
+  readonly texts: readonly string[];
+}
+
 /** Answers the ids that were put; null: not the owner any more. */
 export interface AcceptActionsRequest {
   readonly what: 'acceptActions';
   readonly id: number;
   readonly shard: number;
   readonly owner: string;
-  readonly actions: readonly StoredAction[];
+  readonly actions: ActionColumns;
 }
 
 export interface WriteActionsRequest {
@@ -103,7 +114,7 @@ export interface WriteActionsRequest {
   readonly id: number;
   readonly shard: number;
   readonly owner: string;
-  readonly actions: readonly StoredAction[];
+  readonly actions: ActionColumns;
 }
 
 export interface PutBundleRequest {

@@ -1,6 +1,7 @@
 import { afterEach, expect, it } from 'vitest';
 import { type DeclaredDestination, type DestinationSettings, Destinations } from '../../src/actions/destinations.ts';
 import { startLocalMail } from '../../src/actions/localMail.ts';
+import { loadConfig } from '../../src/config.ts';
 import { startHookReceiver } from '../support/hookReceiver.ts';
 import { attempt, message } from './messages.ts';
 import { secret } from './webhookSubject.ts';
@@ -49,9 +50,9 @@ it('says which setting is missing, and tries its messages again until it is ther
   const open = destinations({ smtpUrl: ['other_mail=smtp://mail.example'], webhookSecrets: ['CRM_SECRET=short'] });
   const problems = open.use(declared({ shop_mail: shopMail, crm, hr: { ...crm, secret: 'HR_SECRET' } }));
   expect(problems).toEqual([
-    { id: 'shop_mail', message: expect.stringContaining('USHER_SMTP_URL'), isFatal: true },
-    { id: 'crm', message: expect.stringContaining('at least 24 bytes'), isFatal: true },
-    { id: 'hr', message: expect.stringContaining('USHER_WEBHOOK_SECRETS) to HR_SECRET=whsec_'), isFatal: true },
+    { id: 'shop_mail', message: expect.stringContaining('USHER_SMTP_URL') },
+    { id: 'crm', message: expect.stringContaining('at least 24 bytes') },
+    { id: 'hr', message: expect.stringContaining('USHER_WEBHOOK_SECRETS) to HR_SECRET=whsec_') },
   ]);
   expect(JSON.stringify(problems)).not.toContain('short');
   expect(await open.get('crm')!.destination.deliver(message(1), attempt)).toMatchObject({ kind: 'retry' });
@@ -60,7 +61,7 @@ it('says which setting is missing, and tries its messages again until it is ther
 it('says that an embedded Usher has no topics, and starts all the same', async () => {
   const open = destinations({});
   expect(open.use(declared({ platform: { kind: 'topic', ...common } }))).toEqual([
-    { id: 'platform', message: expect.stringContaining('needs Kafka'), isFatal: false },
+    { id: 'platform', message: expect.stringContaining('needs Kafka') },
   ]);
   expect(await open.get('platform')!.destination.deliver(message(1), attempt)).toMatchObject({ kind: 'refused' });
 });
@@ -75,4 +76,21 @@ it('keeps what another playbook declares alike, opens anew what has changed, and
   open.use(declared({ crm }));
   expect(open.get('shop_mail')).toBeNull();
   expect(await mail.deliver(message(1), attempt)).toEqual({ kind: 'retry', detail: 'the destination is closed' });
+});
+
+it('has settings that are read from the environment, and say what is wrong without showing it', () => {
+  const env = {
+    USHER_SMTP_URL: 'smtp://u:p@mail.example:587, other_mail=smtps://mail.example',
+    USHER_WEBHOOK_SECRETS: `CRM_SECRET=${secret},CRM_SECRET=whsec_b2xk`,
+    USHER_WEBHOOK_ALLOW_PRIVATE: '10.1.0.0/16,::1',
+  };
+  expect(loadConfig({ env }).config).toMatchObject({
+    smtpUrl: ['smtp://u:p@mail.example:587', 'other_mail=smtps://mail.example'],
+    webhookSecrets: [`CRM_SECRET=${secret}`, 'CRM_SECRET=whsec_b2xk'],
+    webhookAllowPrivate: ['10.1.0.0/16', '::1'],
+  });
+  for (const wrong of [{ USHER_SMTP_URL: 'mail.example:hunter2' }, { USHER_WEBHOOK_SECRETS: 'hunter2' }]) {
+    expect(() => loadConfig({ env: wrong })).toThrow(/CONFIG_INVALID|expected/);
+    expect(() => loadConfig({ env: wrong })).not.toThrow(/hunter2/);
+  }
 });

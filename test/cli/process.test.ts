@@ -109,10 +109,11 @@ describe('usher start', () => {
 
   it('in production wants a secret, and has neither dev tokens nor pages', async () => {
     const data = await folder();
-    const without = await start('--port', '0', '--data', data, '--mode', 'production').ended;
+    const production = ['--port', '0', '--data', data, '--mode', 'production', '--public-url', 'https://shop.example'];
+    const without = await start(...production).ended;
     expect(without.output).toMatch(/CONFIG_INVALID: secret/);
     const secret = 'x'.repeat(32);
-    const running = start('--port', '0', '--data', data, '--mode', 'production', '--secret', secret);
+    const running = start(...production, '--secret', secret);
     const url = await running.url;
     const answer = await fetch(`${url}/graphql`, {
       method: 'POST',

@@ -24,7 +24,9 @@ describe('a cart', () => {
 
   it('never holds more than a million of a product', () => {
     const full = addToCart(emptyCart, { productId: 'p', quantity: 1_000_000, price: 1 }, 0, prices);
-    expect(addToCart(full, { productId: 'p', quantity: 5, price: 1 }, 0, prices)[1]).toEqual([['p', 1_000_000, 100, 0]]);
+    expect(addToCart(full, { productId: 'p', quantity: 5, price: 1 }, 0, prices)[1]).toEqual([
+      ['p', 1_000_000, 100, 0],
+    ]);
     expect(() => addToCart(emptyCart, { productId: 'p', quantity: 1_000_001, price: 1 }, 0, prices)).toThrow('1000000');
   });
 

@@ -54,13 +54,13 @@ export const plants: { readonly [name: string]: Plant } = {
   },
   'cart lines are added in place of united': {
     file: 'src/decide/cart.ts',
-    right: 'if (known === undefined || line[3] > known[3]) lines.set(line[0], line);',
+    right: 'if (known === undefined || changedAt(line) > changedAt(known)) lines.set(line[0], line);',
     wrong: 'lines.set(line[0], known === undefined ? line : [line[0], known[1] + line[1], line[2], line[3]]);',
   },
   'what one has ordered stays in the cart of the other': {
     file: 'src/decide/cart.ts',
-    right: 'orderedAt === null || at > orderedAt);\n  return [userId',
-    wrong: 'orderedAt !== undefined || at > 0);\n  return [userId',
+    right: 'orderedAt === null || changedAt(line) > orderedAt);',
+    wrong: 'orderedAt !== undefined || changedAt(line) > 0);',
   },
   'counts are taken in place of added': {
     file: 'src/decide/uniteTraits.ts',

@@ -31,7 +31,10 @@ export async function startTestUsher(
 ): Promise<TestUsher> {
   const folder = overrides.data ?? (await mkdtemp(join(tmpdir(), 'usher-test-')));
   const { config: defaults } = loadConfig({});
-  const config: Config = { ...defaults, port: 0, watch: false, logLevel: 'silent', data: folder, ...overrides };
+  // The demo store sends mails, from which one unsubscribes somewhere.
+  const production = overrides.mode === 'production' ? { publicUrl: 'https://usher.shop.example' } : {};
+  const own = { port: 0, watch: false, logLevel: 'silent', data: folder, ...production } as const;
+  const config: Config = { ...defaults, ...own, ...overrides };
   const usher = await startUsher(config, { logger: createLogger(config), ...options });
   return {
     ...usher,

@@ -1,7 +1,9 @@
 import { useEffect } from 'preact/hooks';
+import { offer, offerProblem, reduced } from '../offer.ts';
 import { money, products } from '../products.ts';
 import { go, href } from '../route.ts';
 import { cartValue, facts, track } from '../state.ts';
+import { MailMe } from './MailMe.tsx';
 import { UsherSlot } from './UsherSlot.tsx';
 
 /** The cart is what Usher folded from the events: the shop keeps none of its own. */
@@ -20,14 +22,39 @@ export function Cart() {
       ) : (
         <>
           <Lines removable />
+          <Promised />
           <p class="total">
-            Total <strong>{money(cartValue.value)}</strong>
+            <Total />
             <a class="primary" href={href.checkout}>
               Check out
             </a>
           </p>
+          <MailMe />
         </>
       )}
+    </>
+  );
+}
+
+/** What the link of a mail takes off, or why it does not. */
+function Promised() {
+  if (offerProblem.value !== null) return <p class="promised none">The link of your mail: {offerProblem.value}</p>;
+  if (offer.value === null) return null;
+  const { discountPercent, expiresAt } = offer.value;
+  const until = expiresAt === null ? '' : `, until ${new Date(expiresAt).toLocaleDateString()}`;
+  return (
+    <p class="promised">
+      {discountPercent} % off, by the link of your mail{until}
+    </p>
+  );
+}
+
+function Total() {
+  const lines = facts.value?.cart.lines ?? [];
+  const total = lines.reduce((sum, { quantity, price }) => sum + quantity * reduced(price), 0);
+  return (
+    <>
+      Total {offer.value !== null && <s>{money(cartValue.value)}</s>} <strong>{money(total)}</strong>
     </>
   );
 }
@@ -66,7 +93,7 @@ export function Checkout() {
     const orderId = `o_${Date.now().toString(36)}`;
     track('order_completed', {
       orderId,
-      lines: lines.map(({ productId, quantity, price }) => ({ productId, quantity, price })),
+      lines: lines.map(({ productId, quantity, price }) => ({ productId, quantity, price: reduced(price) })),
     });
     go(href.thanks(orderId));
   };
@@ -80,8 +107,9 @@ export function Checkout() {
       ) : (
         <>
           <Lines />
+          <Promised />
           <p class="total">
-            Total <strong>{money(cartValue.value)}</strong>
+            <Total />
             <button type="button" class="primary" onClick={order}>
               Place the order
             </button>

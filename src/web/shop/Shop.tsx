@@ -1,5 +1,6 @@
 import { useEffect } from 'preact/hooks';
 import { UsherSlotElement } from '../../sdk/index.ts';
+import { loadOffer } from '../offer.ts';
 import { loadProducts, products, productsMissing, search } from '../products.ts';
 import { go, href, route } from '../route.ts';
 import { cartCount } from '../state.ts';
@@ -12,6 +13,7 @@ export function Shop() {
   // Each page has the prices of the moment, as a shop's own would.
   const page = JSON.stringify(route.value);
   useEffect(() => void loadProducts(), [page]);
+  useEffect(() => void loadOffer(), []);
   return (
     <section class="shop" aria-label="The shop">
       <header class="shopbar">
