@@ -39,6 +39,27 @@ describe('usher try', () => {
   });
 });
 
+describe('usher explain --action', () => {
+  it('tells of each rule what keeps it from sending a message', async () => {
+    await run('try', 'cart_item_added productId=p_001 quantity=1', '--as', 'unknown_to_mail');
+    const { code, out, err } = await run('explain', 'dev:unknown_to_mail', 'cart_mail', '--action');
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(/out {4}cart_reminder {2}Come back to your cart {2}→ cart_mail/);
+    expect(out).toContain('\n       there is no consent to marketing\n       cart_mail has no address to go to\n');
+    const { out: json } = await run('explain', 'dev:unknown_to_mail', 'cart_mail', '--action', '--json');
+    expect(JSON.parse(json)).toMatchObject([{ ruleId: 'cart_reminder', outcome: 'out' }]);
+  });
+
+  it('says that nothing is known of somebody, and which action was meant', async () => {
+    expect((await run('explain', 'dev:never_came', 'cart_mail', '--action')).out).toBe(
+      'Nothing is known of dev:never_came: nothing is sent.',
+    );
+    const { code, err } = await run('explain', 'dev:never_came', 'cart_mial', '--action');
+    expect(code).toBe(1);
+    expect(err).toContain('did you mean "cart_mail"?');
+  });
+});
+
 describe('usher tail', () => {
   async function tailing(
     words: string[],

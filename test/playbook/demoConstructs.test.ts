@@ -127,7 +127,7 @@ const kindOf = ({ destination }: ActionDefinition) => destinations.get(destinati
 const actionConstructs: Of<ActionDefinition> = [
   ['a mail', 'cart_mail', (action) => kindOf(action) === 'smtp' && action.mail?.html !== null],
   ['lines of the cart', 'cart_mail', ({ mail }) => mail!.lines?.html !== null && mail!.lines !== null],
-  ['a link', 'cart_mail', ({ link }) => link === '/cart'],
+  ['a link', 'cart_mail', ({ link }) => link?.startsWith('/') === true],
   ['a purpose', 'cart_mail', ({ purpose }) => purpose === 'marketing'],
   ['what rules give', 'cart_mail', ({ takes }) => takes.get('discountPercent') === 'number'],
   ['a web hook', 'level_reached', (action) => kindOf(action) === 'webhook' && action.takes.size === 2],
