@@ -4,6 +4,7 @@ import { shardOf } from '../../src/model/shard.ts';
 import type { StateStore } from '../../src/state/stateStore.ts';
 import { until } from '../contract/contract.ts';
 import { action } from '../contract/stateStore.actions.ts';
+import { withActions } from '../support/wrappedStore.ts';
 import { shards } from '../worker/harness.ts';
 import { hourMs, openRunners, shard, visitor } from './runnerHarness.ts';
 
@@ -392,27 +393,3 @@ describe('a state that does not answer for a while', () => {
 it('all orders of these tests are of the shard that is owned', () => {
   expect(shardOf(visitor, shards)).toBe(shard);
 });
-
-function withActions(store: StateStore, changes: Partial<StateStore['actions']>): StateStore {
-  const { actions } = store;
-  return proxied(store, {
-    actions: {
-      accept: (...args) => actions.accept(...args),
-      write: (...args) => actions.write(...args),
-      readPending: (...args) => actions.readPending(...args),
-      readDead: (query) => actions.readDead(query),
-      readDeadOf: (...args) => actions.readDeadOf(...args),
-      ...changes,
-    },
-  });
-}
-
-function proxied(store: StateStore, changes: Partial<StateStore>): StateStore {
-  return new Proxy(store, {
-    get: (target, name) => {
-      if (name in changes) return changes[name as keyof StateStore];
-      const value = target[name as keyof StateStore];
-      return typeof value === 'function' ? (value as (...args: never[]) => unknown).bind(target) : value;
-    },
-  });
-}

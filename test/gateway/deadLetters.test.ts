@@ -9,21 +9,29 @@ import type { StateStore } from '../../src/state/stateStore.ts';
 import { action } from '../contract/stateStore.actions.ts';
 import { recordedIo } from '../support/cliIo.ts';
 import { startTestUsher, type TestUsher } from '../support/startUsher.ts';
+import { withActions } from '../support/wrappedStore.ts';
 
 let usher: TestUsher;
 let store: StateStore;
+const ended = Promise.withResolvers<never>();
+// Nobody may wait for it.
+ended.promise.catch(() => {});
 beforeAll(async () => {
   usher = await startTestUsher(
     {},
     {
       wrapStore: (opened) => {
         store = opened;
-        return opened;
+        // Orders that are driven again wait in the outbox: so dead letters stand as long as a test looks at them.
+        return withActions(opened, { accept: () => ended.promise });
       },
     },
   );
 });
-afterAll(() => usher[Symbol.asyncDispose]());
+afterAll(async () => {
+  ended.reject(new Error('the test has ended'));
+  await usher[Symbol.asyncDispose]();
+});
 
 const bornAt = Date.UTC(2026, 10, 26);
 /** One a second; the visitors are of many shards. */
