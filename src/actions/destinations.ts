@@ -1,6 +1,7 @@
 import type { Outputs } from '../log/outputs.ts';
 import type { Destination } from './destination.ts';
 import { retry } from './outcomes.ts';
+import type { OpenDestination } from './runner.ts';
 import { smtpDestination } from './smtp.ts';
 import { topicDestination, topicNeedsKafka } from './topic.ts';
 import { webhookDestination } from './webhook.ts';
@@ -24,13 +25,6 @@ export interface DestinationSettings {
   readonly webhookAllowPrivate: readonly string[];
   /** null: there is no Kafka. */
   readonly outputs: Outputs | null;
-}
-
-export interface OpenDestination {
-  readonly destination: Destination;
-  /** Starts of attempts a second. */
-  readonly perSecond: number;
-  readonly retryForMs: number;
 }
 
 /** Why messages of a destination do not leave: a setting is missing or wrong. */

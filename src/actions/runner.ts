@@ -21,7 +21,7 @@ export interface ActionLimits {
   readonly laneMessages: number;
   /** Attempts under way at once, of one destination. */
   readonly laneConcurrency: number;
-  /** An attempt that takes longer is given up, ms. */
+  /** An attempt that takes longer is given up, ms. Adapters end theirs before: a mail server may take five minutes to answer (RFC 5321). */
   readonly attemptMs: number;
   /** A shard that is given back waits so long for attempts under way before it aborts them, ms. */
   readonly endMs: number;
@@ -30,7 +30,7 @@ export interface ActionLimits {
 export const actionLimits: ActionLimits = {
   laneMessages: 10_000,
   laneConcurrency: 16,
-  attemptMs: 30_000,
+  attemptMs: 330_000,
   endMs: 5_000,
 };
 
