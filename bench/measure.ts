@@ -47,12 +47,13 @@ async function startServer(
 }
 
 /** @param kept a data folder that stays when it ends */
-export const startUsher = (playbook = 'bench/playbook', kept?: string) =>
+export const startUsher = (playbook = 'bench/playbook', kept?: string, more: readonly string[] = []) =>
   startServer(
     'src/main.ts',
     (folder) => [
       'start',
       ...['--port', '0', '--data', folder, '--playbook', playbook, '--watch', 'false', '--log-level', 'warn'],
+      ...more,
     ],
     /127\.0\.0\.1:(\d+)\/graphql/,
     kept,

@@ -8,6 +8,7 @@ import { conditions, printConditions } from './conditions.ts';
 import { fold, printFold } from './fold.ts';
 import { ingest, printIngest } from './ingest.ts';
 import { loop, printLoop } from './loop.ts';
+import { messages, printMessages } from './messages.ts';
 import { pending, printPending } from './pending.ts';
 import { printRules, rules } from './rules.ts';
 import { printSlots, slots } from './slots.ts';
@@ -24,6 +25,7 @@ const parts = {
   rules: async (quick: boolean) => shown(await rules(quick ? 1 : 3), printRules),
   fold: async (quick: boolean) => shown(await fold(quick ? 3 : 9), printFold),
   pending: async (quick: boolean) => shown(await pending(quick), printPending),
+  messages: async (quick: boolean) => shown(await messages(quick), printMessages),
   catalog: async (quick: boolean) => shown(await catalog(quick ? 5 : 15), printCatalog),
 };
 const names = [...Object.keys(parts), ...clusterParts];
