@@ -197,6 +197,8 @@ export interface OracleLook {
   readonly fired: readonly string[];
   /** Events that rules appended, in order. */
   readonly appended: readonly Json[];
+  /** Merges and forwards, in order. */
+  readonly sent: readonly Record<string, unknown>[];
 }
 
 export interface OracleJob {

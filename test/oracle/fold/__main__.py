@@ -48,6 +48,7 @@ def look(shards):
         "facts": facts,
         "folded": [id_ for shard in shards.values() for id_ in shard.folded],
         "appended": [event for shard in shards.values() for event in shard.appended],
+        "sent": [move for shard in shards.values() for move in shard.sent],
         "fired": [name for shard in shards.values() for name in shard.fired],
     }
 
