@@ -21,10 +21,11 @@ export function unitedTraits(
   const changes: [string, Json | undefined][] = [];
   const names = new Set([...user.entries(), ...other.entries()].map(([name]) => name));
   for (const name of names) {
-    const pair = { user: user.get(name), other: other.get(name) };
+    // What was set to null has no value.
+    const pair = { user: user.get(name) ?? undefined, other: other.get(name) ?? undefined };
     const trait = playbook?.traits.get(name);
     const united = trait?.over === over ? unitedTrait(trait, pair, uniting) : (pair.user ?? pair.other);
-    if (united !== pair.user) changes.push([name, united]);
+    if (united !== user.get(name)) changes.push([name, united]);
   }
   return changes.length === 0 ? user : user.with(changes);
 }

@@ -40,11 +40,11 @@ export const noVisitorCounts: Visitor['counts'] = {
   sessions: 0,
 };
 
-/** A new visitor that still knows which events it had, and which failed: for one that expires in the midst of them. */
+/** A new visitor that still knows which events it had, which failed, and what it took: for one that expires in the midst of them. */
 export function renewed(old: Visitor, offset: number, appendTime: number): Visitor {
-  const { sources, recentIds, failures, timers } = old;
+  const { sources, recentIds, failures, timers, taken } = old;
   const fresh = newVisitor(old.id, offset, appendTime);
-  return { ...fresh, sources, recentIds, failures, timers: timers.filter((timer) => timer.what === 'hold') };
+  return { ...fresh, sources, recentIds, failures, taken, timers: timers.filter((timer) => timer.what === 'hold') };
 }
 
 /** Whether a record that arrives finds this visitor expired (semantics 4.5). `at` is null when it has, or tells, no event time. */

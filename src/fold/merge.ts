@@ -27,10 +27,9 @@ export function takeMerge(
   const { lastAppend } = record.profile;
   // Of a visitor that is forgotten by now nothing is left, whoever remembers it: also when it comes again after its user has gone.
   if (appendTime > lastAppend + settings.visitorRetentionMs) return repeated(context, stored);
-  const found = arrived(context, stored, record.visitor, null);
-  const taken = withTaken(found.taken, record.from, record.origin);
+  const taken = withTaken(stored?.taken ?? [], record.from, record.origin);
   if (taken === null) return repeated(context, stored);
-  const before = { ...found, taken };
+  const before = { ...arrived(context, stored, record.visitor, null), taken };
   try {
     return mergeStep(context, before, record);
   } catch (error) {
@@ -54,9 +53,9 @@ export function takeForwarded(context: FoldContext, stored: Visitor | null, reco
   const { imported, at = 0 } = record.event;
   if (imported !== true && appendTime > at + settings.visitorRetentionMs) return repeated(context, stored);
   const event = { record: asUsers(record), offset, appendTime, late: false };
-  const found = arrived(context, stored, record.visitor, eventTime(event, settings.maxEventAgeMs));
-  const taken = withTaken(found.taken, record.from, record.origin);
+  const taken = withTaken(stored?.taken ?? [], record.from, record.origin);
   if (taken === null) return repeated(context, stored);
+  const found = arrived(context, stored, record.visitor, eventTime(event, settings.maxEventAgeMs));
   return foldEvent(context, { ...found, taken }, event);
 }
 

@@ -30,8 +30,8 @@ export class SlotsDraft {
    */
   takeOver(bundles: ActiveBundles, scope: () => EventScope): void {
     const { playbook } = bundles;
-    if (areAllOf(this.#before, playbook.version)) return;
-    for (const slot of Object.keys(this.#before)) {
+    if (this.#next === null && areAllOf(this.#before, playbook.version)) return;
+    for (const slot of this.#names()) {
       const candidates = this.#of(slot);
       const kept: Candidate[] = [];
       for (const candidate of candidates) {

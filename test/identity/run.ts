@@ -83,6 +83,7 @@ export class Interleaving {
       });
     if (what < 0.525) return this.#loginInAGap();
     if (what < 0.53) return this.#loginAfterAnOrder();
+    if (what < 0.535) return this.#loginBetweenSearches();
     if (what < 0.58) return this.#input({ kind: 'tick' });
     const shard = Math.floor(this.#random() * shards);
     if (what < 0.93) return this.#deliver(shard);
@@ -119,6 +120,22 @@ export class Interleaving {
     const added = { ...base, visitor, type: 'cart_item_added', properties: { productId: 'p2', quantity: 1 } };
     const ordered = { ...base, visitor: user, type: 'order_completed', properties: { orderId: 'o', lines: [] } };
     return this.#input(added) ?? this.#input(ordered) ?? this.#input({ kind: 'identified', visitor, user });
+  }
+
+  /** Two devices in use at once; one logs in, and the user goes on. */
+  #loginBetweenSearches(): Disagreement | null {
+    const [visitor, user] = [this.#pick(anonymous), this.#pick(users)];
+    const searched = (who: string, n: number): ModelInput => {
+      const properties = { query: this.#pick(['boots', 'tents']) };
+      return { kind: 'event', id: `e${this.#steps}-${n}`, visitor: who, type: 'search_performed', properties };
+    };
+    let found = this.#input(searched(user, 1));
+    this.#now += 30_000;
+    found ??= this.#input(searched(visitor, 2)) ?? this.#input({ kind: 'identified', visitor, user });
+    const from = shardOf(visitor, shards);
+    while (found === null && this.#pairs[from]!.delivered < this.#pairs[from]!.model.sent.length)
+      found = this.#deliver(from) ?? this.#compareAll();
+    return found ?? this.#input(searched(user, 3));
   }
 
   #event(): ModelInput {

@@ -116,6 +116,8 @@ function placeless(visitor: Visitor): object {
     born: _born,
     lastAppend: _lastAppend,
     failures: _failures,
+    sent: _sent,
+    taken: _taken,
     counts,
     sources,
     slots,

@@ -199,6 +199,8 @@ export interface OracleLook {
   readonly appended: readonly Json[];
   /** Messages that rules sent, in order. */
   readonly ordered: readonly Json[];
+  /** Merges and forwards, in order. */
+  readonly sent: readonly Record<string, unknown>[];
 }
 
 export interface OracleJob {

@@ -49,6 +49,7 @@ def look(shards):
         "folded": [id_ for shard in shards.values() for id_ in shard.folded],
         "appended": [event for shard in shards.values() for event in shard.appended],
         "ordered": [order for shard in shards.values() for order in shard.ordered],
+        "sent": [move for shard in shards.values() for move in shard.sent],
         "fired": [name for shard in shards.values() for name in shard.fired],
     }
 

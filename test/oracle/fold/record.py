@@ -5,7 +5,8 @@ import re
 
 from plain import MAX_SAFE, is_number, is_whole, utf16_length, utf8
 
-KINDS = {"event", "rejected", "identified", "activate", "touched", "redriven", "advance", "tick"}
+KINDS = {"event", "rejected", "identified", "visitor_merged", "forwarded", "activate", "touched", "redriven", "advance", "tick"}
+OUTPUT = re.compile(r"(0|[1-9][0-9]{0,14})-(0|[1-9][0-9]{0,14})")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -39,7 +40,7 @@ class Read:
             elif self.kind == "rejected":
                 self.failure = "INPUT_INVALID"
         visitor = m.get("visitor")
-        concerned = self.failure is not None or self.kind in ("event", "touched", "redriven")
+        concerned = self.failure is not None or self.kind in ("event", "touched", "redriven", "identified", "visitor_merged", "forwarded")
         self.visitor = visitor if concerned and is_visitor(visitor) else None
         self.id = m["id"] if is_text(m.get("id"), 128) else None
         has_type = self.failure is not None or self.kind == "event"
@@ -79,7 +80,7 @@ def nests(value, levels):
 
 
 def is_readable(m):
-    if not nests(m, 100):
+    if not nests(m, 120 if m.get("kind") in ("visitor_merged", "forwarded") else 100):
         return False
     if not is_number(m.get("v")) or m["v"] != 1 or not isinstance(m.get("kind"), str) or not is_text(m.get("id"), 128):
         return False
@@ -93,6 +94,18 @@ def is_readable(m):
         return is_visitor(m.get("visitor")) and is_visitor(user) and user.startswith("u:")
     if kind == "redriven":
         return is_visitor(m.get("visitor")) and is_order(m.get("order"))
+    if kind in ("visitor_merged", "forwarded"):
+        user, origin, event = m.get("visitor"), m.get("origin"), m.get("event")
+        is_known = is_visitor(user) and user.startswith("u:")
+        is_from = is_visitor(m.get("from")) and not m["from"].startswith("u:")
+        if not is_known or not is_from or not isinstance(origin, dict) or not is_whole(origin.get("shard")):
+            return False
+        if not isinstance(origin.get("output"), str) or OUTPUT.fullmatch(origin["output"]) is None:
+            return False
+        if kind == "visitor_merged":
+            # What is in it only Usher writes.
+            return isinstance(m.get("profile"), dict)
+        return isinstance(event, dict) and event.get("kind") == "event" and is_readable(event)
     if kind == "rejected":
         is_whose = "visitor" not in m or is_visitor(m["visitor"])
         texts = (("type", 128), ("topic", 249), ("detail", 500))

@@ -88,8 +88,13 @@ def sequence_event(visitor, rule, type_, at, scope):
     if complete is not None:
         visitor.rules = with_state(visitor.rules, name, None)
         return complete[4], errors
+    visitor.rules = with_state(visitor.rules, name, best_partials([*partials, *longer]))
+    return None, errors
+
+
+def best_partials(partials):
     best = {}
-    for each in [*partials, *longer]:
+    for each in partials:
         key = (each[0], type(each[3]), each[3]) if not is_number(each[3]) else (each[0], each[3])
         if later(best.get(key), each) is each:
             best.pop(key, None)
@@ -97,8 +102,7 @@ def sequence_event(visitor, rule, type_, at, scope):
     left = list(best.values())
     while len(left) > PARTIALS:
         left.remove(min(left, key=lambda each: each[1]))
-    visitor.rules = with_state(visitor.rules, name, left)
-    return None, errors
+    return left
 
 
 def fits(partial, rule):

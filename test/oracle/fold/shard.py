@@ -3,6 +3,7 @@
 from collections import Counter
 from heapq import heappop, heappush
 
+import identity
 from appending import MAX_DEPTH, event_id, is_valid
 from decide import decide, decide_firing, phrase_of
 from facts import Scope
@@ -17,6 +18,7 @@ from visitor import Arrived, Source, Timer, Visitor
 DEFAULTS = {
     "maxEventAgeMs": 24 * 3_600_000,
     "visitorRetentionMs": 90 * 24 * 3_600_000,
+    "aliasRetentionMs": 90 * 24 * 3_600_000,
     "holdMs": 50,
     "sources": 8,
     "missing": 16,
@@ -47,7 +49,7 @@ class Shard:
         self.time = self.position = self.offset = 0
         self.activation = self.active = self.last_id = None
         self.counters = dict.fromkeys(COUNTERS, 0)
-        self.failed, self.appended, self.ordered = [], [], []
+        self.failed, self.appended, self.ordered, self.sent = [], [], [], []
         # Whether what is set now follows from imported records.
         self.is_inherited = False
         self.folded, self.fired = [], []
@@ -73,11 +75,15 @@ class Shard:
         if read.visitor is not None and shard_of(read.visitor, self.shards) != self.number:
             self.fail(read.offset, "WRONG_SHARD", read.visitor, read.type)
         elif not read.failure and read.kind == "touched":
-            if visitor is not None and self.time <= visitor.last_append + self.retention:
+            if visitor is not None and (visitor.alias is not None or self.time <= visitor.last_append + self.retention):
                 self.touch(visitor)
         elif not read.failure and read.kind == "redriven":
             order = read.members["order"]
             self.order({**order, "redriven": order["redriven"] + 1})
+        elif not read.failure and read.kind == "identified":
+            identity.identify(self, read)
+        elif not read.failure and read.kind in ("visitor_merged", "forwarded"):
+            identity.take(self, read)
         elif read.visitor is None or read.number is None and (not read.is_event or read.id is None):
             self.fail(read.offset, read.failure, read.visitor, read.type)
         else:
@@ -286,25 +292,30 @@ class Shard:
 
     def arrive(self, visitor, read):
         event = Arrived(None if read.failure else read.members, read.offset, self.time, read.bytes)
-        was_expired = False
-        if visitor is not None and self.is_expired(visitor, event):
-            was_expired = True
-            self.counters["expiredVisitors"] += 1
-            visitor = None
-        if visitor is None:
-            self.counters["visitors"] += 1
-            visitor = self.visitors[read.visitor] = Visitor(read.visitor, read.offset, self.time)
+        at = None if event.record is None else self.event_time(event)
+        known, visitor = visitor, self.arrived(visitor, read.visitor, at)
+        was_expired = known is not None and visitor is not known
         if read.number is None:
             self.arrive_unnumbered(visitor, event, read)
         else:
             self.arrive_numbered(visitor, event, read, was_expired)
 
-    def is_expired(self, visitor, event):
-        if self.time > visitor.last_append + self.retention:
+    def arrived(self, known, id_, at):
+        """The visitor as a record finds it, new or known (4.5); `at`: te of an event."""
+        if known is not None and not self.is_expired(known, at):
+            return known
+        self.counters["expiredVisitors"] += known is not None
+        self.counters["visitors"] += 1
+        visitor = self.visitors[id_] = Visitor(id_, self.offset, self.time)
+        visitor.taken = known.taken if known is not None else []
+        return visitor
+
+    def is_expired(self, visitor, at):
+        alias = 0 if visitor.alias is None else self.settings["aliasRetentionMs"]
+        retention = max(self.retention, alias)
+        if self.time > visitor.last_append + retention:
             return True
-        if event.record is None or visitor.counts["folded"] == 0:
-            return False
-        return self.event_time(event) > visitor.now + self.retention
+        return at is not None and visitor.counts["folded"] > 0 and at > visitor.now + retention
 
     def arrive_unnumbered(self, visitor, event, read):
         if event.record is not None and "retryOf" in event.record:
@@ -477,6 +488,9 @@ class Shard:
         self.fail(offset, reason, visitor.id, type_)
 
     def fold_event(self, visitor, event, late=False):
+        if visitor.alias is not None:
+            identity.forward(self, visitor, event)
+            return
         at = self.event_time(event)
         self.fire_own(visitor, lambda timer: timer.due <= at, event)
         snapshot = visitor.snapshot()

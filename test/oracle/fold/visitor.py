@@ -81,6 +81,7 @@ class Visitor:
     def __init__(self, id_, born, append_time):
         self.id, self.key = id_, utf8(id_)
         self.sources, self.recent_ids, self.failures, self.timers = [], [], [], {}
+        self.alias, self.sent, self.taken = None, None, []
         self.renew(born, append_time)
 
     def renew(self, born, append_time):
@@ -120,8 +121,7 @@ class Visitor:
             "segments": self.segments,
             "slots": self.slots,
             "timers": [timer.plain() for _, timer in sorted(self.timers.items())],
-            # Who visitors are (8) is not folded here.
-            "alias": None,
-            "sent": None,
-            "taken": [],
+            "alias": self.alias,
+            "sent": self.sent,
+            "taken": self.taken,
         }
