@@ -149,3 +149,20 @@ describe('a trait', () => {
     ).toBe('x'.repeat(256));
   });
 });
+
+describe('of a segment that time alone cannot let a visitor into', () => {
+  const segmentTimer = (turns: number) => {
+    const idle = Array.from({ length: turns }, (_, i) => `visitor.idle > duration("${i + 1}m")`);
+    const shard = foldWith(`segments:\n  s: { if: 'visitor.orders > 0 && (${idle.join(' || ')})' }`, [search('a')]);
+    return shard.visitor('v')!.timers.find(({ what }) => what === 'segment');
+  };
+
+  it('no timer is set', () => {
+    expect(segmentTimer(7)).toBeUndefined();
+  });
+
+  it('one is set for the sixteenth instant, when there are so many to look at', () => {
+    expect(segmentTimer(8)).toMatchObject({ key: [''], due: 1_000 + 8 * 60_000 + 1 });
+    expect(segmentTimer(9)).toMatchObject({ key: [''], due: 1_000 + 8 * 60_000 + 1 });
+  });
+});
