@@ -10,6 +10,7 @@ from cel import CelError
 from facts import MAX_LINES, Scope
 from plain import is_number, merged
 from running import KEYS, PAGE_VIEWS, WAITS, best_partials, key_text
+from sending import MAX_DELAYED
 from slots import SlotStep
 from visitor import COUNTS, Arrived, Timer, Visitor
 
@@ -123,7 +124,7 @@ class Merge:
         other.slots = {slot: [of_here(each) for each in candidates] for slot, candidates in profile["slots"].items()}
         for timer in profile["timers"]:
             what, key = timer["what"], tuple(timer["key"])
-            moved = Timer(what, key, timer["due"], timer["wallDue"], timer["skew"], shard.offset)
+            moved = Timer(what, key, timer["due"], timer["wallDue"], timer["skew"], shard.offset, timer.get("imported", False))
             other.timers[moved.id] = moved
         self.playbook = shard.active[0] if shard.active else None
         self.user_later = user.now >= other.now
@@ -257,12 +258,15 @@ class Merge:
         user, other = self.before.rules, self.other.rules
         left = [{t.id: t for t in side.timers.values() if t.what == "rule"} for side in (self.before, self.other)]
         united, timers = {}, []
-        for name in [*user, *(name for name in other if name not in user)]:
+        delayed = [timer for timer in self.before.timers.values() if timer.what == "send"]
+        for name in sorted({*user, *other}):
             a, b = user.get(name), other.get(name)
             kind, per, *_ = [*name.split(".", 2), ""]
             if kind == "wait":
                 state, kept = self.waits(name[5:], a or [], b or [], left)
                 timers += kept
+            elif kind == "quiet":
+                state = self.delayed(name[6:], a or [], b or [], delayed)
             elif kind in ("limit", "group"):
                 state = self.count_by(name, kind, per, a, b)
             elif a is None or b is None:
@@ -281,7 +285,7 @@ class Merge:
         for id_, timer in left[1].items():
             if id_ not in rest or timer.due > rest[id_].due:
                 rest[id_] = timer
-        return united, [*timers, *rest.values()]
+        return united, [*timers, *rest.values(), *delayed]
 
     def count_by(self, name, kind, per, user, other):
         if per == "key":
@@ -345,8 +349,20 @@ class Merge:
                 kept.append((text, [text, at, *rest], own.get(key)))
             lists.append(kept)
         all_ = self.listed(*lists, lambda each: each[0], lambda a, b: b if b[1][1] > a[1][1] else a)[-WAITS:]
-        timers = [Timer("rule", (id_, text), t.due, t.wall, t.skew, t.set_at) for text, _, t in all_ if t is not None]
+        timers = [Timer("rule", (id_, text), t.due, t.wall, t.skew, t.set_at, t.imported) for text, _, t in all_ if t is not None]
         return [wait for _, wait, _ in all_], timers
+
+    def delayed(self, rule, user, other, timers):
+        carts = [Scope(self.shard.active, whose, whose.now)["cart"]["id"] for whose in (self.other, self.user)] if self.playbook else None
+        all_ = list(user)
+        for message in other:
+            timer = next((t for t in self.other.timers.values() if t.what == "send" and t.key == (rule, str(message[0]))), None)
+            if timer is None or len(timers) >= MAX_DELAYED or any(each[0] == message[0] for each in all_):
+                continue
+            cart = message[7]
+            all_.append([*message[:7], carts[1] if carts and cart is not None and cart == carts[0] else cart])
+            timers.append(timer)
+        return all_
 
     def take_slots(self, step):
         for slot, candidates in self.other.slots.items():

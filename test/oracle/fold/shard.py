@@ -508,7 +508,7 @@ class Shard:
     def go_live(self, visitor):
         visitor.historic = False
         for timer in list(visitor.timers.values()):
-            if timer.what != "hold":
+            if timer.what != "hold" and timer.wall is None:
                 self.set_timer(visitor, timer.live())
         visitor.slots = {
             slot: {**state, "candidates": [self.with_end(visitor, slot, each) for each in state["candidates"]]}
