@@ -48,7 +48,7 @@ describe('usher check', () => {
     expect(out).toContain('warning: the rule gift_wrap is a draft and does not run');
     expect(out).toContain('views_by_category: a window of 30m in 30 steps of 1m');
     expect(out).toMatch(
-      /^playbooks\/demo-store: 1 warning, no error\. 15 event types, 6 segments, 32 rules, 5 slots, 43 contents, 60 products; version [0-9a-f]{16}$/m,
+      /^playbooks\/demo-store: 1 warning, no error\. 22 event types, 6 segments, 36 rules, 5 slots, 44 contents, 60 products; version [0-9a-f]{16}$/m,
     );
   });
 
@@ -60,7 +60,7 @@ describe('usher check', () => {
       '     6 |     if: prodct.price > 5',
       '       |         ^^^^^^',
       '         did you mean product?',
-      '         expected one of cart, device, event, now, page, product, segments, session, traits, visitor',
+      '         expected one of cart, consent, device, event, now, page, product, segments, session, traits, visitor',
       '',
       '1 error',
     ]);
@@ -130,7 +130,7 @@ describe('usher describe', () => {
     expect(out).toContain(
       'upsell_over_100  Upsell a warranty to full carts\n  When a visitor views a product, if the product is p_017',
     );
-    expect(out.match(/^\w+ {2}/gm)).toHaveLength(32);
+    expect(out.match(/^\w+ {2}/gm)).toHaveLength(36);
     for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(110);
   });
 

@@ -111,6 +111,7 @@ async function commit(version: number, more: Partial<Activity> = {}, expiresAt: 
     lastAppend: meta.appendTime,
     version,
     sources: [],
+    alias: null,
     slots: { a: { version, candidates: [candidate] } },
   };
   const slots = encodeSlots(state as unknown as Visitor);

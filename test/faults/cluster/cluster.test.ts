@@ -61,6 +61,35 @@ describe.skipIf(reason !== null)(reason === null ? 'a cluster' : `a cluster (ski
     expect(problems).toEqual([]);
   });
 
+  it('takes each device for the user who logs in on it, with all it was, once, while workers are killed', async () => {
+    let kills = 0;
+    let logins = 0;
+    const { problems } = await runThrough(
+      async (cluster, turn) => {
+        const { workers } = cluster;
+        const worker = workers[turn % workers.length]!;
+        await worker.start();
+        const told = Array.from({ length: 8 }, (_, i) => cluster.identify(8 * turn + i));
+        await sleep(300);
+        await worker.kill();
+        kills++;
+        worker.begin();
+        logins += (await Promise.all(told)).filter(Boolean).length;
+      },
+      ({ handovers }) => ({ kills, handovers, logins }),
+      {},
+      async (cluster) => {
+        // What came for them later went on to their users.
+        const counts = { merged: await cluster.counted('merged'), forwarded: await cluster.counted('forwarded') };
+        console.log(counts);
+        expect(counts.merged).toBeGreaterThan(0);
+        expect(counts.forwarded).toBeGreaterThan(0);
+        expect(counts.merged).toBe(await cluster.counted('identified'));
+      },
+    );
+    expect(problems).toEqual([]);
+  });
+
   it('survives that everything is killed at once, again and again', async () => {
     let kills = 0;
     const { problems } = await runThrough(
