@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventLog } from '../log/eventLog.ts';
+import type { ShardMeta } from '../model/shardMeta.ts';
 import type { Bundles } from '../playbook/bundles.ts';
+import { layersIn } from '../playbook/layers.ts';
 import type { Catalog, Playbook } from '../playbook/playbook.ts';
 import { isRight, type Problem, type RightPlaybook, readPlaybook } from '../playbook/read.ts';
 import type { StateStore } from '../state/stateStore.ts';
@@ -36,6 +38,8 @@ export type PublishEvent =
 
 /** Between two attempts, doubled up to the most. */
 const retryMs = { first: 200, most: 5_000 };
+/** How often, and for how long, it is looked whether an emptied state is folded again. */
+const foldedAgainMs = { look: 100, most: 30_000 };
 
 /**
  * Has all shards run the playbook of a folder: at the start, and whenever it changes. Between that it has this process's shards follow what is
@@ -135,12 +139,33 @@ export class Publisher {
     }
   }
 
+  /**
+   * What lies under a playbook where nothing is published: nothing, at the first start of all. In a state that was emptied it is what the logs
+   * say was active; a snapshot may have come to some of the shards only, so all are asked, by then folded again by whoever has them.
+   */
   async #unpublished(): Promise<Omit<Published, 'playbook' | 'base'>> {
-    const { store, worker } = this.#options;
-    // Those of this process are folded as far as the log goes, whatever became of the state.
-    const own = [...worker.states().values()].find(({ meta }) => meta?.active != null)?.meta;
-    const active = (own ?? (await store.readMeta(0)))?.active ?? null;
-    return { ...(await restoreLayers(store, active?.catalog ?? null)), madeAt: 0, making: null };
+    const { store } = this.#options;
+    const catalogs = new Set((await this.#foldedAgain()).flatMap((meta) => meta?.active?.catalog ?? []));
+    let fullest: string | null = null;
+    let most = -1;
+    for (const catalog of catalogs) {
+      const layers = layersIn((await store.readBundle(catalog)) ?? '')?.length ?? 0;
+      if (layers > most) [fullest, most] = [catalog, layers];
+    }
+    return { ...(await restoreLayers(store, fullest)), madeAt: 0, making: null };
+  }
+
+  /** Of all shards, when they are as far as their logs go now; one that nobody serves is not waited for without end. */
+  async #foldedAgain(): Promise<readonly (ShardMeta | null)[]> {
+    const { store, log, signal } = this.#options;
+    const shards = Array.from({ length: log.shards }, (_, shard) => shard);
+    const ends = await Promise.all(shards.map(async (shard) => (await log.bounds(shard)).end));
+    for (let waitedMs = 0; ; waitedMs += foldedAgainMs.look) {
+      const metas = await Promise.all(shards.map((shard) => store.readMeta(shard)));
+      const isBehind = metas.some((meta, shard) => meta?.rebuilding || (meta?.position ?? 0) < ends[shard]!);
+      if (!isBehind || waitedMs >= foldedAgainMs.most) return metas;
+      await sleep(foldedAgainMs.look, undefined, { signal });
+    }
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -54,6 +54,10 @@ describe('tags of shards', () => {
     const [first] = keysOf('usher', 8);
     expect(first).toMatchInlineSnapshot(`
       {
+        "actions": "usher:g1:{22069}:actions",
+        "actionsDead": "usher:g1:{22069}:actions:dead",
+        "actionsDone": "usher:g1:{22069}:actions:done",
+        "actionsPending": "usher:g1:{22069}:actions:pending",
         "changed": "usher:g1:{22069}:changed",
         "changes": "usher:g1:{22069}:changes",
         "failed": "usher:g1:{22069}:failed",
