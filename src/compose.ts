@@ -21,7 +21,7 @@ import { localBroadcast } from './push/localBroadcast.ts';
 import { redisBroadcast } from './push/redisBroadcast.ts';
 import { openRedis } from './redis/connection.ts';
 import { startFront, startOperator } from './roles/front.ts';
-import { followDestinations, messagesOf } from './roles/messages.ts';
+import { messagesOf, useDestinations } from './roles/messages.ts';
 import type { Engines, Parts } from './roles/parts.ts';
 import { checkInputs, startInputs, startWork } from './roles/work.ts';
 import { openSqlite } from './sqlite/sqlite.ts';
@@ -111,7 +111,7 @@ async function compose(
   const front = config.role === 'worker' ? await startOperator(parts, work!) : await startFront(parts, work);
   listensAt = front.url;
   work?.listeners.add((event) => {
-    if (event.what === 'changed') followDestinations(destinations!, event.playbook, shared.logger);
+    if (event.what === 'changed') useDestinations(destinations!, event.playbook, shared.logger);
   });
   if (config.watch) work?.watch();
   await work?.published;

@@ -1,4 +1,4 @@
-import type { DestinationProblem, Destinations } from '../actions/destinations.ts';
+import type { Destinations } from '../actions/destinations.ts';
 import type { MessageParts } from '../actions/prepare.ts';
 import { type Config, settings } from '../config.ts';
 import { type GivenAtSending, renderMessage } from '../decide/message.ts';
@@ -25,7 +25,7 @@ export function messagesOf(
   listensAt: () => string | null,
   logger: Logger,
 ): Messages {
-  tellProblems(destinations.use(playbook.destinations), logger);
+  useDestinations(destinations, playbook, logger);
   const hasMail = [...playbook.destinations.values()].some(({ kind }) => kind === 'smtp');
   if (hasMail && config.mode === 'production' && config.publicUrl === undefined) {
     const message =
@@ -44,14 +44,20 @@ export function messagesOf(
   };
 }
 
-/** Told of a playbook that takes the place of the one before. */
-export function followDestinations(destinations: Destinations, playbook: Playbook, logger: Logger): void {
-  tellProblems(destinations.use(playbook.destinations), logger);
-}
-
-/** What is missing for a destination stops nothing else: its messages wait, and leave when a start finds the setting. */
-function tellProblems(problems: readonly DestinationProblem[], logger: Logger): void {
-  for (const { id, message } of problems) logger.error({ destination: id }, message);
+/**
+ * From now on messages go where this playbook says. What is missing for a destination stops nothing else: its messages wait, and leave when a
+ * start finds the setting. It is told only of those that a live rule sends to: a playbook may be tried out before all its settings are there.
+ */
+export function useDestinations(
+  destinations: Destinations,
+  { destinations: declared, ...playbook }: Playbook,
+  logger: Logger,
+): void {
+  const rules = [...playbook.rules.values()].filter(({ status }) => status === 'live');
+  const sends = rules.flatMap(({ entries }) => entries.flatMap((entry) => (entry.do === 'send' ? entry.action : [])));
+  const used = new Set(sends.map((action) => playbook.actions.get(action)?.destination));
+  for (const { id, message } of destinations.use(declared))
+    if (used.has(id)) logger.error({ destination: id }, message);
 }
 
 type Given = GivenAtSending;
