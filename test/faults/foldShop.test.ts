@@ -145,8 +145,11 @@ describe('a log of the demo store, folded by the embedded Usher', () => {
 
   it('has some of everything', async () => {
     const metas = await Promise.all([...Array(shards).keys()].map(async (shard) => (await store.readMeta(shard))!));
-    const { refusedTimers: _none, ...counted } = noCounts;
-    for (const name of Object.keys(counted) as (keyof typeof counted)[]) {
+    // Nobody logs in here or has told an address; test/identity and test/oracle/fold.test.ts have that.
+    const absent = ['identified', 'refusedIdentities', 'forwarded', 'merged', 'repeatedMoves'];
+    absent.push('refusedTimers', 'ordered', 'delayedOrders', 'withheld');
+    const counted = Object.keys(noCounts) as (keyof typeof noCounts)[];
+    for (const name of counted.filter((each) => !absent.includes(each))) {
       expect(
         metas.reduce((sum, { counters }) => sum + counters[name], 0),
         name,
