@@ -1,7 +1,7 @@
 import type { Json } from '../model/json.ts';
 import type { TraitStates } from '../model/traitStates.ts';
 import type { Playbook, Trait } from '../playbook/playbook.ts';
-import { isStructured } from './aggregates.ts';
+import { isStructured, joined } from './aggregates.ts';
 import { type CartState, unitedCart } from './cart.ts';
 import { plainState } from './traits.ts';
 import { unitedAggregate } from './uniteAggregates.ts';
@@ -45,16 +45,11 @@ function unitedValue(trait: Trait, values: Pair<Json>, uniting: Uniting): Json {
   if (trait.events?.length === 1 && trait.events[0] === profileEvent) return user;
   switch (trait.kind) {
     case 'count':
-    case 'sum': {
-      const sum = (user as number) + (other as number);
-      return Number.isFinite(sum) ? sum : user;
-    }
+    case 'sum':
     case 'min':
-      return Math.min(user as number, other as number);
     case 'max':
-      return Math.max(user as number, other as number);
     case 'first':
-      return user;
+      return joined(trait.kind, user, other);
     case 'recent': {
       const lists = { user: (user as readonly Json[]).toReversed(), other: (other as readonly Json[]).toReversed() };
       return unitedList(lists, uniting, keyOfValue).slice(-trait.limit).toReversed();

@@ -1,3 +1,4 @@
+import { countNames } from '../model/codec.ts';
 import type { Json } from '../model/json.ts';
 import { isUserId } from '../model/shard.ts';
 import { timerKinds } from '../model/visitor.ts';
@@ -56,22 +57,11 @@ const isAnyText = (value: Json | undefined) => typeof value === 'string';
 const isName = (value: Json | undefined) => isText(value, 512);
 const isNumber = (value: Json | undefined) => typeof value === 'number';
 
-const counts = [
-  'folded',
-  'duplicate',
-  'late',
-  'held',
-  'skipped',
-  'beyondWindow',
-  'failed',
-  'refusedTimers',
-  'sessions',
-];
 const profileShape: Shape = {
   historic: (value) => typeof value === 'boolean',
   now: isTime,
   lastAppend: isTime,
-  counts: (value) => isMap(value) && counts.every((name) => isWhole(own(value, name), 0)),
+  counts: (value) => isMap(value) && countNames.every((name) => isWhole(own(value, name), 0)),
   traits: isMap,
   rules: isMap,
 };

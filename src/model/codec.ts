@@ -24,7 +24,8 @@ const formVersion = 1;
 /** Base64url characters of a 64-bit hash. */
 const hashLength = 11;
 
-const countNames = [
+/** In the order in which they are stored. */
+export const countNames = [
   'folded',
   'duplicate',
   'late',

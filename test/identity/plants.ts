@@ -64,8 +64,8 @@ export const plants: { readonly [name: string]: Plant } = {
   },
   'counts are taken in place of added': {
     file: 'src/decide/uniteTraits.ts',
-    right: 'const sum = (user as number) + (other as number);',
-    wrong: 'const sum = other as number;',
+    right: 'return joined(trait.kind, user, other);',
+    wrong: 'return other;',
   },
   'consent takes the looser': {
     file: 'src/decide/uniteTraits.ts',
