@@ -1,8 +1,8 @@
 import { UsherError } from '../../errors.ts';
 import { deadLetterId, readDeadLetter, readDeadLetters, redriveDeadLetters, redriveMost } from '../deadLetters.ts';
 import { demandScope } from '../visitorRef.ts';
+import { checkBatch, pageSize } from './argumentChecks.ts';
 import type { Builder } from './builder.ts';
-import { pageSize } from './visitors.ts';
 
 export function addDeadLetters(builder: Builder): void {
   builder.objectType('DeadLetter', {
@@ -109,10 +109,7 @@ export function addRedriveDeadLetters(builder: Builder): void {
         if ((ids == null) === (destination == null))
           throw new UsherError('BAD_REQUEST', 'expected either ids or a destination');
         if (ids != null) {
-          if (ids.length > redriveMost) {
-            const said = `${ids.length} dead letters came; at most ${redriveMost} are driven again at once`;
-            throw new UsherError('BATCH_TOO_LARGE', said);
-          }
+          checkBatch(ids.length, redriveMost, 'dead letters', 'driven again');
           return { outcomes: await redriveDeadLetters(services, [...new Set(ids)]), end: null };
         }
         const query = { destination: destination ?? null, after: after ?? null, first: redriveMost };

@@ -1,6 +1,6 @@
 import { demandScope } from '../visitorRef.ts';
+import { checkShard, pageSize } from './argumentChecks.ts';
 import type { Builder } from './builder.ts';
-import { checkShard, pageSize } from './visitors.ts';
 
 export function addFailedEvents(builder: Builder): void {
   builder.objectType('FailedEvent', {

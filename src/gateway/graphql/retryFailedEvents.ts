@@ -1,7 +1,7 @@
-import { UsherError } from '../../errors.ts';
 import { limits } from '../limits.ts';
 import { retryFailedEvents } from '../retries.ts';
 import { demandScope } from '../visitorRef.ts';
+import { checkBatch } from './argumentChecks.ts';
 import type { Builder } from './builder.ts';
 
 export function addRetryFailedEvents(builder: Builder): void {
@@ -37,12 +37,7 @@ export function addRetryFailedEvents(builder: Builder): void {
       args: { input: t.arg({ type: Input, required: true }) },
       resolve: async (_root, { input: { events } }, context) => {
         demandScope(context.identity(), 'operate');
-        if (events.length > limits.batchEvents) {
-          throw new UsherError(
-            'BATCH_TOO_LARGE',
-            `${events.length} events came; at most ${limits.batchEvents} are retried at once`,
-          );
-        }
+        checkBatch(events.length, limits.batchEvents, 'events', 'retried');
         return { outcomes: await retryFailedEvents(context.services, events) };
       },
     }),

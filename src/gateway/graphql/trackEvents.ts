@@ -1,6 +1,6 @@
-import { UsherError } from '../../errors.ts';
 import type { Outcome } from '../intake.ts';
 import { limits } from '../limits.ts';
+import { checkBatch } from './argumentChecks.ts';
 import type { Builder } from './builder.ts';
 
 export function addTrackEvents(builder: Builder): void {
@@ -49,12 +49,7 @@ export function addTrackEvents(builder: Builder): void {
       args: { input: t.arg({ type: Input, required: true }) },
       resolve: async (_root, { input }, context) => {
         const { events, sentAt } = input;
-        if (events.length > limits.batchEvents) {
-          throw new UsherError(
-            'BATCH_TOO_LARGE',
-            `${events.length} events came; at most ${limits.batchEvents} are taken at once`,
-          );
-        }
+        checkBatch(events.length, limits.batchEvents, 'events', 'taken');
         return { outcomes: await context.services.intake.track(events, context.sender(sentAt ?? null)) };
       },
     }),

@@ -1,7 +1,7 @@
-import { UsherError } from '../../errors.ts';
 import { limits } from '../limits.ts';
 import { putProducts } from '../productInput.ts';
 import { demandScope } from '../visitorRef.ts';
+import { checkBatch } from './argumentChecks.ts';
 import type { Builder } from './builder.ts';
 
 export function addUpsertProducts(builder: Builder): void {
@@ -60,12 +60,7 @@ export function addUpsertProducts(builder: Builder): void {
       resolve: async (_root, { input: { products } }, context) => {
         const { services } = context;
         demandScope(context.identity(), 'import');
-        if (products.length > limits.batchProducts) {
-          throw new UsherError(
-            'BATCH_TOO_LARGE',
-            `${products.length} products came; at most ${limits.batchProducts} are taken at once`,
-          );
-        }
+        checkBatch(products.length, limits.batchProducts, 'products', 'taken');
         const outcomes = await putProducts(products, services.playbook(), services.store.products);
         services.products.forget(products.map(({ id }) => id));
         return { outcomes };

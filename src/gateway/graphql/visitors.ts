@@ -1,7 +1,6 @@
-import { UsherError } from '../../errors.ts';
-import { limits } from '../limits.ts';
 import { readVisitor } from '../visitorReader.ts';
 import { demandScope } from '../visitorRef.ts';
+import { checkShard, pageSize } from './argumentChecks.ts';
 import type { Builder } from './builder.ts';
 
 export function addVisitors(builder: Builder): void {
@@ -31,16 +30,4 @@ export function addVisitors(builder: Builder): void {
       },
     }),
   );
-}
-
-/** @throws UsherError BAD_REQUEST */
-export function checkShard(shard: number, shards: number): void {
-  if (shard < 0 || shard >= shards)
-    throw new UsherError('BAD_REQUEST', `shard: expected 0 to ${shards - 1}, came ${shard}`);
-}
-/** @throws UsherError BAD_REQUEST */
-export function pageSize(first: number): number {
-  if (first < 1 || first > limits.page)
-    throw new UsherError('BAD_REQUEST', `first: expected 1 to ${limits.page}, came ${first}`);
-  return first;
 }
