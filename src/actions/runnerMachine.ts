@@ -1,6 +1,6 @@
 /** What the runner has from the machine it runs on: time and chance, handed in as a worker's are. */
 export interface RunnerMachine {
-  /** Wall clock, ms with fractions. */
+  /** Wall clock, ms with fractions. Decides when to tick and when to try again, and is told in stage times. */
   now(): number;
   /** Resolves after so many ms; rejects when the signal aborts. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;

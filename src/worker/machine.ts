@@ -1,20 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
+import type { RunnerMachine } from '../actions/runnerMachine.ts';
 
 /**
  * What a worker has from the machine it runs on: time and chance. The fold sees neither. They are handed in so that a simulation
  * can let days pass in a moment, and run a failure again from its seed.
  */
-export interface Machine {
+export interface Machine extends RunnerMachine {
   /** What operators call this process; part of its owner tokens. */
   readonly name: string;
-  /** Wall clock, ms with fractions. Decides when to tick and is told in stage times. */
-  now(): number;
-  /** Resolves after so many ms; rejects when the signal aborts. */
-  sleep(ms: number, signal: AbortSignal): Promise<void>;
-  /** Uniform in [0, 1). */
-  random(): number;
   /** 128 random bits, hex: nobody else's, ever. */
   randomId(): string;
 }
