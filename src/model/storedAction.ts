@@ -54,3 +54,12 @@ export function isPending({ state, told }: StoredAction): boolean {
 export function isOver({ state, told }: StoredAction): boolean {
   return state === 'done' && told;
 }
+
+/** Which dead letters of a shard are asked for, the last changed first (of one moment: by id, downwards). */
+export interface DeadQuery {
+  readonly shard: number;
+  /** null: of any. */
+  readonly destination: string | null;
+  readonly before: { readonly changedAt: number; readonly id: string } | null;
+  readonly limit: number;
+}

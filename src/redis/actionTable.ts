@@ -1,4 +1,4 @@
-import { isOver, isPending, type StoredAction } from '../model/storedAction.ts';
+import { type DeadQuery, isOver, isPending, type StoredAction } from '../model/storedAction.ts';
 import type { RedisConnection } from './connection.ts';
 import { stateFault } from './faults.ts';
 import type { ShardKeys } from './keys.ts';
@@ -52,13 +52,7 @@ export class RedisActions {
     });
   }
 
-  async readDead(query: {
-    readonly shard: number;
-    readonly destination: string | null;
-    readonly before: { readonly changedAt: number; readonly id: string } | null;
-    readonly limit: number;
-  }): Promise<readonly StoredAction[]> {
-    const { shard, destination, before, limit } = query;
+  async readDead({ shard, destination, before, limit }: DeadQuery): Promise<readonly StoredAction[]> {
     const { actions, actionsDead } = this.#keys(shard);
     const from = before === null ? [] : [before.changedAt, before.id];
     return this.#ask(shard, async () => {

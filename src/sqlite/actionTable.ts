@@ -1,4 +1,4 @@
-import { isOver, isPending, type StoredAction } from '../model/storedAction.ts';
+import { type DeadQuery, isOver, isPending, type StoredAction } from '../model/storedAction.ts';
 import type { ActionColumns } from './messages.ts';
 import type { SqliteFile } from './sqlite.ts';
 
@@ -33,13 +33,7 @@ export class SqliteActions {
     return this.#read(shard, () => this.#sql.pending.all(shard, after ?? '', limit).map(actionOf));
   }
 
-  async readDead(query: {
-    readonly shard: number;
-    readonly destination: string | null;
-    readonly before: { readonly changedAt: number; readonly id: string } | null;
-    readonly limit: number;
-  }): Promise<readonly StoredAction[]> {
-    const { shard, destination, before, limit } = query;
+  async readDead({ shard, destination, before, limit }: DeadQuery): Promise<readonly StoredAction[]> {
     const { changedAt, id } = before ?? { changedAt: Number.MAX_SAFE_INTEGER, id: '' };
     return this.#read(shard, () => this.#sql.dead.all(shard, changedAt, id, destination, limit).map(actionOf));
   }

@@ -1,7 +1,7 @@
 import type { Commit, FailedEvent, OutboxEntry } from '../model/commit.ts';
 import type { ChangedProduct, ProductChange, ProductStatus, ProductText } from '../model/products.ts';
 import type { ShardMeta } from '../model/shardMeta.ts';
-import type { StoredAction } from '../model/storedAction.ts';
+import type { DeadQuery, StoredAction } from '../model/storedAction.ts';
 
 /**
  * The state: what the log folds to, with the position up to which it was folded, changed in atomic, fenced steps.
@@ -110,14 +110,6 @@ export interface ActionTable {
   readDead(query: DeadQuery): Promise<readonly StoredAction[]>;
   /** null: there is no dead letter of this id. */
   readDeadOf(shard: number, id: string): Promise<StoredAction | null>;
-}
-
-export interface DeadQuery {
-  readonly shard: number;
-  /** null: of any. */
-  readonly destination: string | null;
-  readonly before: { readonly changedAt: number; readonly id: string } | null;
-  readonly limit: number;
 }
 
 /** What a snapshot outside of the state has and lacks (semantics 4.7). */

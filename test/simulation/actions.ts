@@ -1,5 +1,5 @@
-import { isOver, isPending, type StoredAction } from '../../src/model/storedAction.ts';
-import type { ActionTable, DeadQuery } from '../../src/state/stateStore.ts';
+import { type DeadQuery, isOver, isPending, type StoredAction } from '../../src/model/storedAction.ts';
+import type { ActionTable } from '../../src/state/stateStore.ts';
 import type { Network } from './network.ts';
 import type { SimulatedProcess } from './process.ts';
 import type { SimulatedState } from './state.ts';
