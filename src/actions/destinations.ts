@@ -1,20 +1,11 @@
 import type { Outputs } from '../log/outputs.ts';
+import type { DestinationDefinition } from '../playbook/sending.ts';
 import type { Destination } from './destination.ts';
 import { retry } from './outcomes.ts';
 import type { OpenDestination } from './runner.ts';
 import { smtpDestination } from './smtp.ts';
 import { topicDestination, topicNeedsKafka } from './topic.ts';
 import { webhookDestination } from './webhook.ts';
-
-/** What a playbook says of a destination. */
-export type DeclaredDestination = {
-  readonly rate: { readonly times: number; readonly perMs: number } | null;
-  readonly retryForMs: number;
-} & (
-  | { readonly kind: 'smtp'; readonly from: string }
-  | { readonly kind: 'webhook'; readonly url: string; readonly secret: string }
-  | { readonly kind: 'topic' }
-);
 
 /** What is a setting, because it is secret or of the place where Usher runs. */
 export interface DestinationSettings {
@@ -47,7 +38,7 @@ export class Destinations {
    * Takes the destinations of a playbook in place of those before it. What is under way to the others ends by itself. Messages of one
    * that cannot be opened are tried again later: whoever runs Usher can mend a setting.
    */
-  use(playbook: ReadonlyMap<string, DeclaredDestination>): readonly DestinationProblem[] {
+  use(playbook: ReadonlyMap<string, DestinationDefinition>): readonly DestinationProblem[] {
     const problems: DestinationProblem[] = [];
     for (const id of this.#open.keys()) if (!playbook.has(id)) this.#drop(id);
     for (const [id, declared] of playbook) {
@@ -85,7 +76,7 @@ export class Destinations {
     void closing.finally(() => this.#closing.delete(closing));
   }
 
-  #opened(id: string, declared: DeclaredDestination, problems: DestinationProblem[]): Destination {
+  #opened(id: string, declared: DestinationDefinition, problems: DestinationProblem[]): Destination {
     const { outputs, webhookAllowPrivate: allowPrivate } = this.#settings;
     try {
       switch (declared.kind) {

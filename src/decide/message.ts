@@ -68,7 +68,13 @@ function mailOf(
   lines: readonly JsonObject[],
   { link, unsubscribe }: GivenAtSending,
 ): NonNullable<RenderedMessage['mail']> {
-  const own = { ...scopeOfFacts(Object.entries(order.with)), with: valuesOf(order), now: order.at, link, unsubscribe };
+  const own = {
+    ...scopeOfFacts(Object.entries(order.with)),
+    with: givenByRule(order),
+    now: order.at,
+    link,
+    unsubscribe,
+  };
   const scope = own as unknown as Scope;
   const written = (each: Text | null | undefined, write: (value: string) => string) =>
     each == null ? '' : allLines(each, scope, lines, write);
@@ -117,7 +123,7 @@ function payloadOf(order: ActionOrder, lines: readonly JsonObject[] | null): Jso
       purpose,
       to,
       at: new Date(at).toISOString(),
-      with: valuesOf(order),
+      with: givenByRule(order),
       facts: Object.fromEntries(facts),
       ...cart,
     },
@@ -125,7 +131,7 @@ function payloadOf(order: ActionOrder, lines: readonly JsonObject[] | null): Jso
 }
 
 /** What the rule gave: what was read of the visitor has a dot in its name. */
-function valuesOf({ with: kept }: ActionOrder): { readonly [name: string]: Json } {
+export function givenByRule({ with: kept }: ActionOrder): { readonly [name: string]: Json } {
   return Object.fromEntries(Object.entries(kept).filter(([name]) => !name.includes('.')));
 }
 

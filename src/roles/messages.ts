@@ -1,7 +1,6 @@
 import type { Destinations } from '../actions/destinations.ts';
-import type { MessageParts } from '../actions/prepare.ts';
 import { type Config, settings } from '../config.ts';
-import { type GivenAtSending, renderMessage } from '../decide/message.ts';
+import { type GivenAtSending, givenByRule, renderMessage } from '../decide/message.ts';
 import { stillWanted } from '../decide/wanted.ts';
 import { UsherError } from '../errors.ts';
 import { type MessageLink, signLink } from '../gateway/linkTokens.ts';
@@ -33,14 +32,17 @@ export function messagesOf(
     throw new UsherError('CONFIG_INVALID', message);
   }
   let secret: string | null = null;
-  const given = (order: ActionOrder, asked: Playbook) => {
-    secret ??= readSecrets(config).visitSecret;
-    return givenFor(order, asked, addresses(config, listensAt()), secret, config.offerDays);
-  };
   return {
     destination: (name) => destinations.get(name),
     stillWanted,
-    renderMessage: messageParts(given).renderMessage,
+    renderMessage(order, asked, catalog) {
+      secret ??= readSecrets(config).visitSecret;
+      const given = givenFor(order, asked, addresses(config, listensAt()), secret, config.offerDays);
+      const rendered = renderMessage(order, asked, catalog, given);
+      if (rendered === null) return null;
+      const { payload, mail } = rendered;
+      return { payload, mail: mail && { ...mail, unsubscribeUrl: given.unsubscribe } };
+    },
   };
 }
 
@@ -48,30 +50,12 @@ export function messagesOf(
  * From now on messages go where this playbook says. What is missing for a destination stops nothing else: its messages wait, and leave when a
  * start finds the setting. It is told only of those that a live rule sends to: a playbook may be tried out before all its settings are there.
  */
-export function useDestinations(
-  destinations: Destinations,
-  { destinations: declared, ...playbook }: Playbook,
-  logger: Logger,
-): void {
+export function useDestinations(destinations: Destinations, playbook: Playbook, logger: Logger): void {
   const rules = [...playbook.rules.values()].filter(({ status }) => status === 'live');
   const sends = rules.flatMap(({ entries }) => entries.flatMap((entry) => (entry.do === 'send' ? entry.action : [])));
   const used = new Set(sends.map((action) => playbook.actions.get(action)?.destination));
-  for (const { id, message } of destinations.use(declared))
+  for (const { id, message } of destinations.use(playbook.destinations))
     if (used.has(id)) logger.error({ destination: id }, message);
-}
-
-type Given = GivenAtSending;
-
-function messageParts(given: (order: ActionOrder, playbook: Playbook) => Given): Pick<MessageParts, 'renderMessage'> {
-  return {
-    renderMessage(order, playbook, catalog) {
-      const links = given(order, playbook);
-      const rendered = renderMessage(order, playbook, catalog, links);
-      if (rendered === null) throw new Error(`the playbook ${playbook.version} has no action ${order.action}`);
-      const { payload, mail } = rendered;
-      return { payload, mail: mail === null ? null : { ...mail, unsubscribeUrl: links.unsubscribe } };
-    },
-  };
 }
 
 /** The same at each attempt: what it says follows from the order. */
@@ -81,12 +65,11 @@ function givenFor(
   { publicUrl, shopUrl }: Addresses,
   secret: string,
   offerDays: number,
-): Given {
+): GivenAtSending {
   const { id, visitor, action, destination, purpose } = order;
   const about = { id, visitor, action, destination, purpose };
-  // What was read of the visitor has a dot in its name; the rest is what the rule gave.
-  const values = Object.fromEntries(Object.entries(order.with).filter(([name]) => !name.includes('.')));
-  const offer: MessageLink = { ...about, use: 'offer', values, expiresAt: order.orderedAt + offerDays * dayMs };
+  const expiresAt = order.orderedAt + offerDays * dayMs;
+  const offer: MessageLink = { ...about, use: 'offer', values: givenByRule(order), expiresAt };
   const unsubscription: MessageLink = { ...about, use: 'unsubscribe', values: {}, expiresAt: null };
   const link = playbook.actions.get(action)?.link ?? null;
   return {

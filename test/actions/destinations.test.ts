@@ -1,13 +1,14 @@
 import { afterEach, expect, it } from 'vitest';
-import { type DeclaredDestination, type DestinationSettings, Destinations } from '../../src/actions/destinations.ts';
+import { type DestinationSettings, Destinations } from '../../src/actions/destinations.ts';
 import { startLocalMail } from '../../src/actions/localMail.ts';
 import { loadConfig } from '../../src/config.ts';
+import type { DestinationDefinition } from '../../src/playbook/sending.ts';
 import { startHookReceiver } from '../support/hookReceiver.ts';
 import { attempt, message } from './messages.ts';
 import { secret } from './webhookSubject.ts';
 
 const none: DestinationSettings = { smtpUrl: [], webhookSecrets: [], webhookAllowPrivate: [], outputs: null };
-const common = { rate: null, retryForMs: 43_200_000 };
+const common = { id: '', name: '', rate: null, retryForMs: 43_200_000 };
 const shopMail = { kind: 'smtp', from: 'Shop <shop@shop.example>', ...common } as const;
 const crm = { kind: 'webhook', url: 'https://crm.example/hook', secret: 'CRM_SECRET', ...common } as const;
 
@@ -20,7 +21,8 @@ function destinations(settings: Partial<DestinationSettings>): Destinations {
   closers.push(() => opened.close());
   return opened;
 }
-const declared = (entries: Record<string, DeclaredDestination>) => new Map(Object.entries(entries));
+const declared = (entries: Record<string, DestinationDefinition>) =>
+  new Map(Object.entries(entries).map(([id, each]) => [id, { ...each, id, name: id }]));
 
 it('opens what the playbook declares: each with its server or secret, its rate and its time', async () => {
   const [mail, other, hook] = [await startLocalMail(), await startLocalMail(), await startHookReceiver()];
