@@ -1,4 +1,4 @@
-import { SaxesParser } from 'saxes';
+import type { SaxesParser } from 'saxes';
 import { UsherError } from '../../errors.ts';
 import { type FeedRow, fieldName, type ReadFeed, rowChars } from './row.ts';
 
@@ -7,8 +7,9 @@ import { type FeedRow, fieldName, type ReadFeed, rowChars } from './row.ts';
  * directly in an item is a field of it. Nothing outside the text is read: entities are XML's own five.
  */
 export const readXml: ReadFeed = async function* (chunks) {
+  const { SaxesParser } = await import('saxes');
   const decoder = new TextDecoder();
-  const items = new Items();
+  const items = new Items(new SaxesParser());
   for await (const chunk of chunks) {
     items.write(decoder.decode(chunk, { stream: true }));
     yield* items.take();
@@ -18,7 +19,7 @@ export const readXml: ReadFeed = async function* (chunks) {
 };
 
 class Items {
-  readonly #parser = new SaxesParser();
+  readonly #parser: SaxesParser;
   #rows: FeedRow[] = [];
   #depth = 0;
   /** Depth of the item that is open; 0: none is. */
@@ -30,8 +31,8 @@ class Items {
   #chars = 0;
   #seen = 0;
 
-  constructor() {
-    const parser = this.#parser;
+  constructor(parser: SaxesParser) {
+    this.#parser = parser;
     parser.on('error', (error) => {
       throw new UsherError('COMMAND_FAILED', `the feed is not XML: ${error.message}`);
     });

@@ -1,12 +1,9 @@
-import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
-import { parse } from 'csv-parse';
 import { UsherError } from '../../errors.ts';
 import type { Json, JsonObject } from '../../model/json.ts';
 import { nearest } from '../../model/nearest.ts';
 import type { ToldProfile } from '../../model/profile.ts';
+import { readCsvRows } from '../importing/csv.ts';
+import { linesOf, unpacked } from '../replay/file.ts';
 
 /** A row of a file of profiles, with its line there. */
 export type ProfileRow =
@@ -25,8 +22,7 @@ const rowChars = 100_000;
 /** JSON lines: one object a line, as updateProfile takes it, with userId or visitorId. */
 export async function* readJsonLines(path: string): AsyncGenerator<ProfileRow, void> {
   let line = 0;
-  const content = unpacked(path);
-  for await (const text of createInterface({ input: content, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const text of linesOf(path)) {
     line++;
     if (text.trim() !== '') yield { line, ...parseLine(line === 1 ? text.replace(/^\ufeff/, '') : text) };
   }
@@ -60,36 +56,13 @@ export async function* readCsv(
   types: AttributeTypes,
   onPassedOver: (column: string) => void,
 ): AsyncGenerator<ProfileRow, void> {
-  const skipped: ProfileRow[] = [];
-  const parser = parse({
-    bom: true,
-    columns: (header: readonly string[]) =>
-      checkHeader(
-        header.map((name) => name.trim()),
-        onPassedOver,
-      ),
-    max_record_size: rowChars,
-    skip_empty_lines: true,
-    skip_records_with_error: true,
-    info: true,
-    on_skip: (error) =>
-      void skipped.push({
-        line: Number((error as { lines?: number } | undefined)?.lines ?? 0),
-        message: error?.message ?? 'not CSV',
-      }),
-  });
-  const content = unpacked(path);
-  content.on('error', (error) => parser.destroy(error));
-  content.pipe(parser);
-  for await (const { record, info } of parser as AsyncIterable<{
-    record: Record<string, string>;
-    info: { lines: number };
-  }>) {
-    // The parser is ahead of us.
-    while (skipped[0] !== undefined && skipped[0].line < info.lines) yield skipped.shift()!;
-    yield { line: info.lines, ...withVisitor(record, profileOf(record, types)) };
-  }
-  yield* skipped;
+  const columns = (header: readonly string[]) =>
+    checkHeader(
+      header.map((name) => name.trim()),
+      onPassedOver,
+    );
+  for await (const row of readCsvRows(unpacked(path), { columns, delimiters: [','], rowChars }))
+    yield 'message' in row ? row : { line: row.line, ...withVisitor(row.record, profileOf(row.record, types)) };
 }
 
 function checkHeader(columns: readonly string[], onPassedOver: (column: string) => void): string[] {
@@ -132,13 +105,4 @@ function withVisitor(row: { readonly [name: string]: Json | undefined }, profile
   const isVisitor = typeof visitorId === 'string' && visitorId !== '';
   if (isUser === isVisitor) return { message: `expected userId or visitorId${isUser ? ', not both' : ''}` };
   return { visitor: isUser ? { userId } : { visitorId: visitorId as string }, profile };
-}
-
-function unpacked(path: string): Readable {
-  const file = createReadStream(path);
-  if (!path.endsWith('.gz')) return file;
-  const gunzip = createGunzip();
-  file.on('error', (error) => gunzip.destroy(error));
-  gunzip.on('close', () => file.destroy());
-  return file.pipe(gunzip);
 }

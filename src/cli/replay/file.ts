@@ -71,7 +71,8 @@ export async function countRows(path: string, format: RowFormat, facts: FileFact
   return rows;
 }
 
-async function* linesOf(path: string): AsyncGenerator<string, void> {
+/** The lines of a file, `.gz` unpacked, without what ends them. @throws UsherError COMMAND_FAILED when it cannot be read */
+export async function* linesOf(path: string): AsyncGenerator<string, void> {
   const decoder = new TextDecoder();
   let rest = '';
   const content = unpacked(path);
@@ -97,7 +98,8 @@ async function readThrough(path: string, read: (content: AsyncIterable<Buffer>) 
   }
 }
 
-function unpacked(path: string): Readable {
+/** A file's content, `.gz` unpacked. */
+export function unpacked(path: string): Readable {
   const file = createReadStream(path, { highWaterMark: 256 * 1024 });
   if (!path.endsWith('.gz')) return file;
   const gunzip = createGunzip();

@@ -36,7 +36,8 @@ interface Item extends Queued {
   readonly text: string;
 }
 
-interface Outcome {
+/** What became of an event of a trackEvents. */
+export interface SentOutcome {
   readonly status: 'ACCEPTED' | 'REFUSED' | 'UNKNOWN';
   readonly error: {
     readonly code: string;
@@ -147,7 +148,7 @@ export class Sender {
       const startedAt = performance.now();
       this.#tally.calls++;
       const body = `{"query":${JSON.stringify(mutation)},"variables":{"input":{"events":[${rest.map((item) => item.text).join(',')}]}}}`;
-      const answer = await this.#client.askBody<{ trackEvents: { outcomes: Outcome[] } }>(body, this.#signal);
+      const answer = await this.#client.askBody<{ trackEvents: { outcomes: SentOutcome[] } }>(body, this.#signal);
       if (answer.kind !== 'unreached')
         this.#tally.latency.record(Math.max(1, Math.round((performance.now() - startedAt) * 1000)));
       const before = rest.length;
@@ -192,7 +193,7 @@ export class Sender {
   /** Counts what is final, and answers what must be sent again. @throws UsherError for a refusal of the whole call that no repeat mends */
   #settle(
     batch: readonly Item[],
-    answer: Answer<{ trackEvents: { outcomes: Outcome[] } }>,
+    answer: Answer<{ trackEvents: { outcomes: SentOutcome[] } }>,
   ): { again: readonly Item[]; waitMs: number | null; why: string } {
     if (answer.kind === 'unreached') {
       if (answer.sent) this.#tally.brokenCalls++;
