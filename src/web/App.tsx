@@ -1,6 +1,7 @@
 import { Knows } from './knows/Knows.tsx';
 import { Shop } from './shop/Shop.tsx';
 import { connected, problem, shopper } from './state.ts';
+import { Line, Top } from './Top.tsx';
 
 const others = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank'];
 
@@ -11,34 +12,29 @@ export function App() {
       <a class="skip" href="#knows-title">
         Skip to what Usher knows
       </a>
-      <header class="top">
-        <span class="brand">
-          <span class="mark" aria-hidden="true">
-            U
-          </span>
-          Usher
-        </span>
-        <p class="who">
-          <span class="avatar" aria-hidden="true">
-            {shopper[0]!.toUpperCase()}
-          </span>
-          <span>
-            Shopping as <strong>{shopper}</strong>
-          </span>
-          <Line />
-        </p>
-        <nav aria-label="Tools">
-          <a href="/inbox">Inbox</a>
-          <a href="/graphql">GraphiQL</a>
-          <a href="/metrics">Metrics</a>
-          <button
-            type="button"
-            onClick={() => window.open(`${location.pathname}?as=${other}`, '_blank', 'width=1280,height=860')}
-          >
-            Open another shopper
-          </button>
-        </nav>
-      </header>
+      <Top
+        who={
+          <>
+            <span class="avatar" aria-hidden="true">
+              {shopper[0]!.toUpperCase()}
+            </span>
+            <span>
+              Shopping as <strong>{shopper}</strong>
+            </span>
+            <Line connected={connected.value} />
+          </>
+        }
+      >
+        <a href="/inbox">Inbox</a>
+        <a href="/graphql">GraphiQL</a>
+        <a href="/metrics">Metrics</a>
+        <button
+          type="button"
+          onClick={() => window.open(`${location.pathname}?as=${other}`, '_blank', 'width=1280,height=860')}
+        >
+          Open another shopper
+        </button>
+      </Top>
       {problem.value !== null && (
         <div class="problem" role="alert">
           {problem.value}
@@ -52,15 +48,5 @@ export function App() {
         <Knows />
       </main>
     </>
-  );
-}
-
-function Line() {
-  const state = connected.value;
-  const words = state === null ? 'connecting' : state ? 'live' : 'reconnecting';
-  return (
-    <span class={`line ${words}`} role="status">
-      {words}
-    </span>
   );
 }

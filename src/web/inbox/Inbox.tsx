@@ -1,27 +1,23 @@
+import { Line, Top } from '../Top.tsx';
 import { MailView } from './MailView.tsx';
 import { connected, isLocal, type Mail, mails, shown } from './mails.ts';
 
 export function Inbox() {
   return (
     <>
-      <header class="top">
-        <span class="brand">
-          <span class="mark" aria-hidden="true">
-            U
-          </span>
-          Usher
-        </span>
-        <p class="who">
-          <span>
-            Inbox of <strong>every shopper</strong>
-          </span>
-          <Line />
-        </p>
-        <nav aria-label="Tools">
-          <a href="/">Shop</a>
-          <a href="/graphql">GraphiQL</a>
-        </nav>
-      </header>
+      <Top
+        who={
+          <>
+            <span>
+              Inbox of <strong>every shopper</strong>
+            </span>
+            {isLocal.value && <Line connected={connected.value} />}
+          </>
+        }
+      >
+        <a href="/">Shop</a>
+        <a href="/graphql">GraphiQL</a>
+      </Top>
       <main class="inbox">
         <List />
         {shown.value === null ? <Nothing /> : <MailView key={shown.value.number} mail={shown.value} />}
@@ -80,15 +76,5 @@ function Nothing() {
         </p>
       )}
     </section>
-  );
-}
-
-function Line() {
-  if (!isLocal.value) return null;
-  const words = connected.value === null ? 'connecting' : connected.value ? 'live' : 'reconnecting';
-  return (
-    <span class={`line ${words}`} role="status">
-      {words}
-    </span>
   );
 }
