@@ -1,6 +1,6 @@
 import type { ActionRunner } from '../actions/runner.ts';
 import type { ShardActions } from '../actions/shardActions.ts';
-import { isUsherError, UsherError } from '../errors.ts';
+import { isUsherError, type UsherError } from '../errors.ts';
 import { foldRecord } from '../fold/fold.ts';
 import { type ReadRecord, readRecord } from '../fold/record.ts';
 import { type FoldSettings, ShardWork } from '../fold/work.ts';
@@ -16,10 +16,10 @@ import type { StateStore, Wakeup } from '../state/stateStore.ts';
 import { CommitSize } from './commitSize.ts';
 import { Fenced } from './fenced.ts';
 import type { OutputEvent } from './lanes.ts';
-import { withLog } from './loggedOutputs.ts';
 import { backoffMs, type Machine } from './machine.ts';
-import { type CopiesLost, type OutputLimits, type OutputServices, OutputWriters } from './outputWriters.ts';
-import { commitMeta, type RebuildServices, type RestoredShard, restoreShard } from './rebuild.ts';
+import type { CopiesLost, OutputLimits, OutputServices, OutputWriters } from './outputWriters.ts';
+import { checkLog, type OwnedShard, ownShard } from './ownership.ts';
+import type { RestoredShard } from './rebuild.ts';
 import type { SnapshotEvent } from './snapshotWriter.ts';
 import { writeOf } from './visitorWrite.ts';
 
@@ -108,7 +108,7 @@ export async function serveShard(feed: ShardFeed, services: ShardServices): Prom
   let last: ShardMeta | null = null;
   while (!feed.signal.aborted) {
     try {
-      const loop: ShardLoop = await ShardLoop.own(feed, services, last);
+      const loop: ShardLoop = new ShardLoop(feed, services, await ownShard(feed, services, last));
       failures = 0;
       try {
         // A state that was made anew is served by a new loop from when it is whole.
@@ -176,46 +176,7 @@ class ShardLoop {
   /** Of the activation that is folded next: other shards may load more catalogs than are kept before it is. */
   #next: { readonly playbook: string; readonly catalog: string; readonly bundles: ActiveBundles } | null = null;
 
-  /** `last`: the newest meta that this process knows of the shard. */
-  static async own(feed: ShardFeed, services: ShardServices, last: ShardMeta | null): Promise<ShardLoop> {
-    const owned = await services.store.own(
-      feed.shard,
-      `${services.machine.name}/${services.machine.randomId()}`,
-      services.log.shards,
-    );
-    const { log, store, machine, outputs } = services;
-    const rebuilding = { log, store, machine, ...(outputs?.snapshots && { snapshots: outputs.snapshots }) };
-    const restored = await restoreShard(owned, rebuilding);
-    if (restored !== null)
-      services.report(feed.shard, { what: 'rebuilding', from: restored.meta.position, to: restored.until });
-    const { meta, againBelow } =
-      restored === null
-        ? await withLineage(owned, last, rebuilding, services)
-        : { meta: restored.meta, againBelow: restored.until };
-    await checkLog(feed.shard, meta, services.log);
-    const active = meta.active === null ? null : await services.bundles.load(meta.active.playbook, meta.active.catalog);
-    const actions = (await services.actions?.open(feed.shard, meta.owner, !meta.rebuilding)) ?? null;
-    let writers: OutputWriters | null = null;
-    try {
-      writers = await openWriters(feed, services, meta, actions);
-      return await ShardLoop.#open(feed, services, { meta, active, writers, actions, restored, againBelow });
-    } catch (error) {
-      await writers?.end();
-      await actions?.end();
-      throw error;
-    }
-  }
-
-  static async #open(feed: ShardFeed, services: ShardServices, owned: OwnedShard): Promise<ShardLoop> {
-    const { meta, writers } = owned;
-    await feed.open(writers.readFrom(meta));
-    // Also a shard that stays idle must be trimmed.
-    feed.folded(meta.position);
-    services.report(feed.shard, { what: 'owned', meta });
-    return new ShardLoop(feed, services, owned);
-  }
-
-  private constructor(feed: ShardFeed, services: ShardServices, owned: OwnedShard) {
+  constructor(feed: ShardFeed, services: ShardServices, owned: OwnedShard) {
     const { meta, active, writers, actions, restored, againBelow } = owned;
     this.#actions = actions;
     this.#againBelow = againBelow;
@@ -458,41 +419,12 @@ class ShardLoop {
   }
 }
 
-/** What an owner has when it begins to fold. */
-interface OwnedShard {
-  readonly meta: ShardMeta;
-  readonly active: ActiveBundles | null;
-  readonly writers: OutputWriters;
-  readonly actions: ShardActions | null;
-  readonly restored: RestoredShard | null;
-  readonly againBelow: number;
-}
-
 /** Orders of records that were folded before leave by a topic of their own, so that whoever takes them knows. */
 function withOrdersAgain(entries: readonly OutboxEntry[], below: number): readonly OutboxEntry[] {
   const isAgain = ({ topic, id }: OutboxEntry) => topic === actionsTopic && Number.parseInt(id, 10) < below;
   return entries.some(isAgain)
     ? entries.map((entry) => (isAgain(entry) ? { ...entry, topic: actionsAgainTopic } : entry))
     : entries;
-}
-
-function openWriters(
-  feed: ShardFeed,
-  services: ShardServices,
-  meta: ShardMeta,
-  actions: ShardActions | null,
-): Promise<OutputWriters> {
-  const { outputs, log, store, limits, machine, report } = services;
-  return OutputWriters.open({
-    meta,
-    services: { copiedTypes: [], ...outputs, outputs: withLog(log, outputs?.outputs, actions) },
-    log,
-    store,
-    limits,
-    machine,
-    signal: feed.signal,
-    report: (event) => report(feed.shard, event),
-  });
 }
 
 function horizonOf(page: readonly Wakeup[], limit: number): Wakeup | null {
@@ -509,42 +441,4 @@ function* partsOf(reads: readonly ReadRecord[]): Generator<readonly ReadRecord[]
     from = i + 1;
   }
   if (from < reads.length) yield reads.slice(from);
-}
-
-/**
- * Another lineage for a state that went back in time (4.2): cursors and versions of before may name what is to come again, from records
- * below `againBelow`.
- */
-async function withLineage(
-  owned: ShardMeta,
-  last: ShardMeta | null,
-  rebuilding: RebuildServices,
-  { log, report }: ShardServices,
-): Promise<{ readonly meta: ShardMeta; readonly againBelow: number }> {
-  const { shard, position, lineage } = owned;
-  const known = last !== null && last.lineage === lineage ? last.position : 0;
-  const folded = Math.max(known, (await log.foldedTo?.(shard)) ?? 0);
-  if (position >= folded) return { meta: owned, againBelow: 0 };
-  report(shard, { what: 'rolledBack', from: folded, to: position });
-  const meta = await commitMeta({ ...owned, lineage: rebuilding.machine.randomId() }, owned, rebuilding);
-  return { meta, againBelow: folded };
-}
-
-/** State and log must belong together (semantics 4.6): the record before the position is the one that was folded last. */
-async function checkLog(shard: number, meta: ShardMeta, log: EventLog): Promise<void> {
-  if (meta.position === 0 || meta.lastId === null) return;
-  const { low, end } = await log.bounds(shard);
-  if (meta.position > end) {
-    throw new UsherError('LOG_MISMATCH', `shard ${shard}: the state is at ${meta.position}, the log ends at ${end}`);
-  }
-  if (meta.position - 1 < low) return;
-  const last = await log.readAt(shard, meta.position - 1);
-  if (last === null) return;
-  const read = readRecord(last);
-  if (read.record !== null && read.record.id !== meta.lastId) {
-    throw new UsherError(
-      'LOG_MISMATCH',
-      `shard ${shard}: the state last folded record ${meta.lastId} at ${meta.position - 1}, the log has ${read.record.id} there`,
-    );
-  }
 }
